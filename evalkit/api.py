@@ -1,0 +1,164 @@
+"""What notebooks use: `open()` a lake and ask it, `score()` a DataFrame at hand. Results are pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from evalkit import prices
+from evalkit.config import EncoderSettings, Settings, parse_day
+from evalkit.encoders import open_embedder
+from evalkit.errors import DayError, EvalkitError
+from evalkit.frames import interactions_from
+from evalkit.lake import Lake as Tables
+from evalkit.metrics import Metric
+from evalkit.schema import DAILY
+from evalkit.scoring import metrics as all_metrics
+from evalkit.scoring import score_table
+
+__all__ = ["Lake", "open", "score"]
+
+
+def open(path: str | Path = "lake", storage: Mapping[str, str] | None = None) -> Lake:  # noqa: A001
+    """The tables of past nights at a folder or an `s3://` URL.
+
+    Raises:
+        DayError: there is no lake there, or nothing was stored in it yet.
+    """
+    url = str(path) if "://" in str(path) else str(Path(path).expanduser().resolve())
+    return Lake(Tables(url, storage))
+
+
+def score(
+    frame: pd.DataFrame | pa.Table, *, settings: Settings | None = None, model: str | None = None
+) -> pd.DataFrame:
+    """Every metric of every row of a DataFrame, without a lake.
+
+    Args:
+        frame: columns as in `interactions`, as many as there are: `query`, `response`, `contexts` (a list of
+            texts, or of {id, text}) or `context` (one text), tokens, latency, ...
+        settings: a configuration (scorers, encoder, prices); without it the defaults.
+        model: folder of a sentence-transformers model; without it the default one.
+
+    Returns:
+        One row per row of `frame` with its index; per metric a value (NaN where there is none) and
+        `<metric>__status`, which says why.
+    """
+    settings = settings or Settings(encoder=EncoderSettings(model=model))
+    table = interactions_from(frame)
+    with open_embedder(settings) as embedder:
+        scored = score_table(table, settings, embedder, prices.load(None))
+    result = scored.drop_columns(["day", "interaction_id"]).to_pandas()
+    if isinstance(frame, pd.DataFrame):
+        result.index = frame.index
+    return result
+
+
+class Lake:
+    """The nights, from a notebook. Values are bound, never written into SQL."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        if not self.days():
+            raise DayError(
+                f"{tables.url}: no nights here. Give the folder that `[lake] path` names, "
+                "or run `evalkit run` first."
+            )
+
+    def __repr__(self) -> str:
+        days = self.days()
+        return f"<evalkit lake {self.tables.url}: {len(days)} nights, {days[0]} to {days[-1]}>"
+
+    def days(self) -> list[date]:
+        """The days that have figures, ascending."""
+        return self.tables.days(DAILY)
+
+    def metrics(self) -> dict[str, Metric]:
+        """What each metric means."""
+        return all_metrics(Settings())
+
+    def sql(self, query: str, **params: Any) -> pd.DataFrame:
+        """The answer to a query over the tables as views; `$name` in it is bound to the argument `name`."""
+        return self.tables.sql(query, params).to_pandas()
+
+    def trend(
+        self, metric: str, by: str = "all", days: int = 30, until: str | date | None = None
+    ) -> pd.DataFrame:
+        """One metric day by day: n, coverage, mean with its 95 % interval, quantiles.
+
+        Args:
+            metric: its name, as `metrics()` has it.
+            by: "all", or a column that the rollup divides by (route, model, ...).
+            days: how many days back.
+            until: the last day; without it the newest.
+
+        Raises:
+            EvalkitError: no such metric or segment was ever stored.
+        """
+        last = self._day(until)
+        found = self.tables.sql(
+            _query("trend"),
+            {"metric": metric, "segment": by, "start": last - timedelta(days=days - 1), "end": last},
+        )
+        if found.num_rows == 0:
+            known = self.tables.sql("SELECT DISTINCT metric FROM daily ORDER BY 1").column(0).to_pylist()
+            segments = self.tables.sql("SELECT DISTINCT segment FROM daily ORDER BY 1").column(0).to_pylist()
+            raise EvalkitError(
+                f"No figures of {metric!r} by {by!r} in these days. "
+                f"Metrics: {', '.join(known)}. Segments: {', '.join(segments)}."
+            )
+        return found.to_pandas()
+
+    def findings(self, day: str | date | None = None) -> pd.DataFrame:
+        """What a night found, the most severe first; without a day the newest night."""
+        return self.tables.sql(_query("findings"), {"day": self._day(day)}).to_pandas()
+
+    def worst(self, metric: str, day: str | date | None = None, n: int = 10) -> pd.DataFrame:
+        """The n interactions of a day whose value of a metric is worst, with their texts.
+
+        Raises:
+            EvalkitError: no such metric.
+        """
+        stored = self.tables.sql("SELECT * FROM scores LIMIT 0").column_names
+        known = {name.removesuffix("__status") for name in stored if name.endswith("__status")}
+        if metric not in known:
+            raise EvalkitError(f"No scores of {metric!r}. Known: {', '.join(sorted(known))}.")
+        meaning = self.metrics().get(metric)
+        order = "ASC" if meaning is not None and meaning.worse == "lower" else "DESC"
+        # The name is one of the table's own columns and the order one of two words: nothing of the caller's.
+        query = _query("worst").replace("{metric}", f'"{metric}"').replace("{order}", order)
+        return self.tables.sql(query, {"day": self._day(day), "n": n}).to_pandas()
+
+    def show(self, interaction_id: str) -> dict[str, Any]:
+        """One interaction with its scores, evidence and labels; a beginning of the id is enough.
+
+        Raises:
+            EvalkitError: no interaction, or several, have an id that begins so.
+        """
+        rows = self.tables.sql(
+            "SELECT * FROM interactions WHERE starts_with(interaction_id, $id) OR source_id = $id LIMIT 2",
+            {"id": interaction_id},
+        ).to_pylist()
+        if len(rows) != 1:
+            many = "several interactions begin" if rows else "no interaction begins"
+            raise EvalkitError(f"{interaction_id!r}: {many} with it. Copy the id from the page or the mail.")
+        key = {"id": rows[0]["interaction_id"], "day": rows[0]["day"]}
+        where = "WHERE day = $day AND interaction_id = $id"
+        scores = self.tables.sql(f"SELECT * FROM scores {where}", key).to_pylist()  # noqa: S608 (constant)
+        labels = self.tables.sql(f"SELECT metric, value, by, at FROM labels {where}", key).to_pylist()  # noqa: S608
+        return {"interaction": rows[0], "scores": scores[0] if scores else {}, "labels": labels}
+
+    def _day(self, day: str | date | None) -> date:
+        if day is None:
+            return self.days()[-1]
+        return parse_day(day) if isinstance(day, str) else day
+
+
+def _query(name: str) -> str:
+    return files("evalkit").joinpath("queries", f"{name}.sql").read_text("utf-8")

@@ -1,0 +1,80 @@
+"""The run rows of the ledger: what each night was run with and what it came to. Hour rows are ingest's, mail rows send's."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from evalkit.lake.tables import Lake
+from evalkit.schema import INTERACTIONS, LEDGER
+
+__all__ = ["Run", "digest", "last_run", "record_run"]
+
+_DIGEST_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of one night. `run_id` follows from what it was run with, so the same night has the same id."""
+
+    day: date
+    status: str
+    exit_code: int
+    config_hash: str
+    versions: Mapping[str, str]
+    message: str | None
+    started_at: datetime
+    seconds: float
+    counts: Mapping[str, int]
+
+    @property
+    def run_id(self) -> str:
+        text = repr((self.day.isoformat(), self.config_hash, sorted(self.versions.items())))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def record_run(lake: Lake, run: Run) -> None:
+    """Replace the run row of a night."""
+    row: dict[str, object] = {column.name: None for column in LEDGER.columns}
+    row |= {
+        "day": run.day,
+        "kind": "run",
+        "run_id": run.run_id,
+        "status": run.status,
+        "exit_code": run.exit_code,
+        "config_hash": run.config_hash,
+        "versions": sorted(run.versions.items()),
+        "message": run.message,
+        "started_at": run.started_at,
+        "seconds": round(run.seconds, 3),
+    }
+    row |= {name: run.counts.get(name) for name in ("received", "accepted", "duplicate", "rejected", "scored")}
+    lake.replace(LEDGER, run.day, pa.Table.from_pylist([row], schema=LEDGER.schema), part={"kind": "run"})
+
+
+def last_run(lake: Lake, day: date) -> dict[str, object] | None:
+    """The run row of a night as a dict (`versions` too), or None when it was never run."""
+    rows = lake.sql(
+        "SELECT run_id, status, exit_code, config_hash, versions, message FROM ledger "
+        "WHERE day = $day AND kind = 'run'",
+        {"day": day},
+    ).to_pylist()
+    if not rows:
+        return None
+    return rows[0] | {"versions": dict(rows[0]["versions"] or [])}
+
+
+def digest(lake: Lake, day: date) -> str:
+    """Hash of all values of a day's interactions: tells whether anything changed, whatever the files are called."""
+    total = hashlib.sha256()
+    for batch in lake.batches(INTERACTIONS, day, _DIGEST_ROWS):
+        buffer = io.BytesIO()
+        pq.write_table(batch, buffer, compression="none", use_dictionary=False, write_statistics=False)
+        total.update(buffer.getvalue())
+    return total.hexdigest()[:16]

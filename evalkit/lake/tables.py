@@ -1,0 +1,262 @@
+"""Tables on disk or S3: a day is replaced in one atomic commit, and read back as Arrow. Queries are in `views`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from evalkit.errors import CommitConflictError, LakeError
+from evalkit.lake.views import Views
+from evalkit.schema import TABLES, Table
+
+__all__ = ["Lake"]
+
+#: How often a commit is tried again when another run replaced the same day at the same time.
+_ATTEMPTS = 5
+#: Files that no table version needs any more are kept this long, so that readers of an old version finish.
+_KEEP_HOURS = 7 * 24
+_WRITER = WriterProperties(compression="ZSTD", compression_level=3)
+
+
+class Lake:
+    """All tables at one location.
+
+    Args:
+        url: an absolute folder or an `s3://` URL. It is made with the first commit.
+        storage: options for an object store (endpoint, keys, region), as `deltalake` names them; what is
+            left out comes from the provider's usual environment variables.
+    """
+
+    def __init__(self, url: str, storage: Mapping[str, str] | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._storage = dict(storage or {})
+        self._views: Views | None = None
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────────────
+
+    def replace(
+        self,
+        table: Table,
+        day: date,
+        data: pa.Table | pa.RecordBatchReader,
+        part: Mapping[str, str] | None = None,
+        meta: Mapping[str, str] | None = None,
+    ) -> None:
+        """Replace one day of a table (or one part of the day) by `data`, all or nothing.
+
+        Args:
+            table: which table; `data` has its columns (`scores` may have more).
+            day: the day; rows of other days are refused.
+            data: the new rows, any number, also none. A reader is consumed as it is written.
+            part: values of the further partition columns, for example `{"kind": "run"}`.
+            meta: what the table's history says about the commit, for example the run's id.
+
+        Raises:
+            CommitConflictError: another run replaced the same day again and again meanwhile.
+            LakeError: NaN in the data, a row of another day, or a storage failure.
+        """
+        parts = {"day": day.isoformat(), **(part or {})}
+        if set(parts) != set(table.parts):
+            raise LakeError(f"{table.name}: is replaced by {', '.join(table.parts)}; got {', '.join(parts)}.")
+        predicate = " AND ".join(f"{name} = '{_quoted(value)}'" for name, value in parts.items())
+        if isinstance(data, pa.Table):
+            data = data.combine_chunks()
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                write_deltalake(
+                    self._location(table),
+                    _without_nan(data, table.name),
+                    mode="overwrite",
+                    predicate=predicate,
+                    partition_by=list(table.parts),
+                    schema_mode="merge",
+                    name=table.name,
+                    description=table.row,
+                    writer_properties=_WRITER,
+                    commit_properties=CommitProperties(custom_metadata=dict(meta or {})),
+                    storage_options=self._storage or None,
+                )
+                break
+            except CommitFailedError as error:
+                if attempt == _ATTEMPTS or not isinstance(data, pa.Table):
+                    raise CommitConflictError(
+                        f"{table.name}: another run replaced {day} at the same time. Its rows stand; "
+                        "run the step again if they should be yours."
+                    ) from error
+                time.sleep(0.05 * 2**attempt)
+            except (DeltaError, OSError) as error:
+                raise LakeError(f"{table.name}: {day} could not be written: {error}") from error
+        self.refresh()
+
+    def tidy(self) -> int:
+        """Remove files that no recent version needs, also those of killed runs; gives their number."""
+        removed = 0
+        for table in TABLES:
+            delta = self._delta(table)
+            if delta is not None:
+                removed += len(delta.vacuum(retention_hours=_KEEP_HOURS, dry_run=False, full=True))
+        return removed
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────
+
+    def read(
+        self,
+        table: Table,
+        start: date | None = None,
+        end: date | None = None,
+        columns: list[str] | None = None,
+    ) -> pa.Table:
+        """The rows from `start` to `end` (both included), by day, each day in the order it was written."""
+        dataset = self._dataset(table)
+        names = columns or None
+        if dataset is None:
+            empty = table.empty()
+            return empty.select(names) if names else empty
+        found = dataset.to_table(columns=_with_day(names), filter=_between(start, end), use_threads=False)
+        found = _typed(found, table).sort_by("day")
+        return found.select(names) if names else found
+
+    def batches(self, table: Table, day: date, rows: int) -> Iterator[pa.Table]:
+        """The rows of one day in order, as tables of exactly `rows` rows but for the last one."""
+        dataset = self._dataset(table)
+        if dataset is None:
+            return
+        held: list[pa.RecordBatch] = []
+        count = 0
+        for batch in dataset.to_batches(filter=_between(day, day), batch_size=rows, use_threads=False):
+            held.append(batch)
+            count += batch.num_rows
+            while count >= rows:
+                whole = pa.Table.from_batches(held)
+                yield _typed(whole.slice(0, rows), table)
+                held = whole.slice(rows).to_batches()
+                count -= rows
+        if count:
+            yield _typed(pa.Table.from_batches(held), table)
+
+    def days(self, table: Table) -> list[date]:
+        """The days that the table holds rows of, ascending."""
+        delta = self._delta(table)
+        if delta is None:
+            return []
+        return sorted({date.fromisoformat(str(part["day"])) for part in delta.partitions()})
+
+    def count(self, table: Table, day: date) -> int:
+        """How many rows the table holds of one day."""
+        dataset = self._dataset(table)
+        return 0 if dataset is None else int(dataset.count_rows(filter=_between(day, day)))
+
+    def version(self, table: Table) -> int | None:
+        """The number of the table's newest commit; None before the first."""
+        delta = self._delta(table)
+        return None if delta is None else int(delta.version())
+
+    def files(self, table: Table) -> list[str]:
+        """The Parquet files that hold the newest version."""
+        delta = self._delta(table)
+        if delta is None:
+            return []
+        # Paths in the log are relative and percent-encoded; `file_uris` encodes the lake's own folder as well.
+        paths = pa.table(delta.get_add_actions()).column("path").to_pylist()
+        return sorted(f"{self._location(table)}/{unquote(path)}" for path in paths)
+
+    # ── asking ───────────────────────────────────────────────────────────────────────────────────────
+
+    def sql(self, query: str, params: Mapping[str, Any] | None = None) -> pa.Table:
+        """The answer to a query over all tables as views; values are bound (`$day`), never written into it.
+
+        Raises:
+            LakeError: the query is wrong; the message is DuckDB's.
+        """
+        if self._views is None:
+            self._views = Views(self.files, self._storage if "://" in self.url else None)
+        return self._views.sql(query, params)
+
+    def refresh(self) -> None:
+        """Forget what was read: the next query sees what other runs have committed."""
+        if self._views is not None:
+            self._views.close()
+            self._views = None
+
+    def _location(self, table: Table) -> str:
+        return f"{self.url}/{table.name}"
+
+    def _delta(self, table: Table) -> DeltaTable | None:
+        location = self._location(table)
+        if "://" not in location and not (Path(location) / "_delta_log").is_dir():
+            return None
+        try:
+            return DeltaTable(location, storage_options=self._storage or None)
+        except TableNotFoundError:
+            return None
+        except (DeltaError, OSError) as error:
+            raise LakeError(f"{location}: cannot be opened: {error}") from error
+
+    def _dataset(self, table: Table) -> ds.Dataset | None:
+        delta = self._delta(table)
+        return None if delta is None else delta.to_pyarrow_dataset()
+
+
+def _between(start: date | None, end: date | None) -> ds.Expression | None:
+    parts = []
+    if start is not None:
+        parts.append(ds.field("day") >= pa.scalar(start, pa.date32()))
+    if end is not None:
+        parts.append(ds.field("day") <= pa.scalar(end, pa.date32()))
+    if not parts:
+        return None
+    return parts[0] if len(parts) == 1 else parts[0] & parts[1]
+
+
+def _with_day(columns: list[str] | None) -> list[str] | None:
+    return columns if columns is None or "day" in columns else [*columns, "day"]
+
+
+def _typed(found: pa.Table, table: Table) -> pa.Table:
+    """`found` with the declared type and order of every declared column; further ones (metrics) follow."""
+    known = {column.name: column.type for column in table.columns}
+    order = [name for name in known if name in found.column_names]
+    order += [name for name in found.column_names if name not in known]
+    return pa.table(
+        {name: found.column(name).cast(known.get(name, _plain(found.schema.field(name).type))) for name in order}
+    )
+
+
+def _plain(type_: pa.DataType) -> pa.DataType:
+    return pa.string() if pa.types.is_large_string(type_) or pa.types.is_string_view(type_) else type_
+
+
+def _quoted(value: str) -> str:
+    return value.replace("'", "''")
+
+
+def _without_nan(
+    data: pa.Table | pa.RecordBatchReader, name: str
+) -> pa.Table | pa.RecordBatchReader:
+    """Refuse NaN: a missing value is NULL, and DuckDB's answers on NaN differ between versions."""
+
+    def check(batch: pa.RecordBatch | pa.Table) -> None:
+        for field in batch.schema:
+            if pa.types.is_floating(field.type) and pc.any(pc.is_nan(batch.column(field.name))).as_py():
+                raise LakeError(f"{name}: {field.name}: NaN is never stored. A missing value is NULL.")
+
+    if isinstance(data, pa.Table):
+        check(data)
+        return data
+
+    def checked() -> Iterator[pa.RecordBatch]:
+        for batch in data:
+            check(batch)
+            yield batch
+
+    return pa.RecordBatchReader.from_batches(data.schema, checked())

@@ -1,0 +1,93 @@
+"""The tables as DuckDB views over their Parquet files: in memory, no database file, no extension, no network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from evalkit.errors import LakeError
+from evalkit.schema import TABLES, Table
+
+__all__ = ["Views"]
+
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+
+
+class Views:
+    """One connection over one state of the tables; a view is made when a query first names its table.
+
+    Args:
+        files: gives the Parquet files of a table's newest version.
+        storage: options of an object store, or None for local files.
+    """
+
+    def __init__(self, files: Callable[[Table], list[str]], storage: Mapping[str, str] | None) -> None:
+        self._files = files
+        self._made: set[str] = set()
+        self._connection = duckdb.connect(":memory:", config=_CONFIG)
+        # A query sees tables, not this program's variables.
+        self._connection.execute("SET python_enable_replacements = false")
+        self._connection.execute("SET TimeZone = 'UTC'")
+        if storage is not None:
+            self._connection.register_filesystem(_s3(storage))
+
+    def sql(self, query: str, params: Mapping[str, Any] | None = None) -> pa.Table:
+        """The query's answer as Arrow; a statement without an answer gives an empty table."""
+        for table in TABLES:
+            if table.name not in self._made and re.search(rf"\b{table.name}\b", query, re.IGNORECASE):
+                self._make(table)
+                self._made.add(table.name)
+        used = {name: value for name, value in (params or {}).items() if f"${name}" in query}
+        try:
+            relation = self._connection.sql(query, params=used or None)
+        except duckdb.Error as error:
+            raise LakeError(f"The query cannot be answered: {error}") from error
+        if relation is None:
+            return pa.table({})
+        try:
+            return relation.to_arrow_table()
+        except duckdb.Error as error:
+            raise LakeError(f"The query cannot be answered: {error}") from error
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _make(self, table: Table) -> None:
+        files = self._files(table)
+        if not files:
+            name = f"_no_{table.name}"
+            self._connection.register(name, table.empty())
+            self._connection.table(name).create_view(table.name)
+            return
+        relation = self._connection.read_parquet(files, union_by_name=True, hive_partitioning=True)
+        present = set(relation.columns)
+        known = [column.name for column in table.columns]
+        columns = []
+        for column in table.columns:
+            if column.name in present:
+                columns.append(f'"{column.name}"')
+            else:  # files older than the column
+                columns.append(f'NULL AS "{column.name}"')
+        # Metrics come from scorers' definitions, but an older file may hold any name: quote it.
+        columns += ['"' + name.replace('"', '""') + '"' for name in relation.columns if name not in known]
+        relation.project(", ".join(columns)).create_view(table.name)
+
+
+def _s3(storage: Mapping[str, str]) -> Any:
+    try:
+        import s3fs
+    except ImportError:
+        raise LakeError("The lake is on S3: install evalkit[s3].") from None
+    low = {name.lower(): value for name, value in storage.items()}
+    return s3fs.S3FileSystem(
+        key=low.get("aws_access_key_id"),
+        secret=low.get("aws_secret_access_key"),
+        endpoint_url=low.get("aws_endpoint_url"),
+    )

@@ -1,0 +1,53 @@
+"""What a metric is: its unit, its range, which direction is worse, and the scale on which change is tested."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Metric", "format_value"]
+
+Unit = Literal["probability", "share", "score", "ms", "tokens", "usd"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure that a scorer gives to a row.
+
+    `share` metrics are 0 or 1 per row (their mean is a rate); `probability` and `score` lie in [0, 1];
+    `ms`, `tokens` and `usd` are positive and are tested on the logarithmic scale.
+    `headline` metrics stand at the top of the page.
+    """
+
+    name: str
+    unit: Unit
+    worse: Literal["lower", "higher", "either"]
+    about: str
+    headline: bool = False
+
+    @property
+    def scale(self) -> Literal["linear", "log"]:
+        return "log" if self.unit in {"ms", "tokens", "usd"} else "linear"
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return (0.0, float("inf")) if self.scale == "log" else (0.0, 1.0)
+
+
+def format_value(value: float | None, unit: str) -> str:
+    """A value as a person reads it, with its unit; an en dash for a missing one.
+
+    >>> format_value(0.1234, "share"), format_value(1530.0, "ms"), format_value(None, "usd")
+    ('12.3 %', '1.53 s', '–')
+    """
+    if value is None:
+        return "–"
+    if unit == "share":
+        return f"{value * 100:.1f} %"
+    if unit == "ms":
+        return f"{value / 1000:.2f} s" if value >= 1000 else f"{value:.0f} ms"
+    if unit == "usd":
+        return f"${value:,.2f}" if value >= 1 else f"${value:.4g}"
+    if unit == "tokens":
+        return f"{value:,.0f}"
+    return f"{value:.3f}"

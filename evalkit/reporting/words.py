@@ -1,0 +1,179 @@
+"""Turns figures into short words: names of metrics, dates, changes, plurals. No markup, no tables."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from evalkit.metrics import Metric, format_value
+
+__all__ = [
+    "clock",
+    "count",
+    "label",
+    "long_date",
+    "metric_of",
+    "percent",
+    "plural",
+    "short",
+    "short_date",
+    "since",
+    "where",
+    "worse",
+]
+
+#: English whatever the machine's locale is, so that pages are the same bytes everywhere.
+_MONTHS = (
+    "January February March April May June July August September October November December".split()
+)
+_ACRONYMS = {"ttft": "time to first token", "mrr": "MRR", "ndcg": "nDCG", "usd": "", "ms": "", "llm": "LLM"}
+_PLACES = {
+    "route": "on",
+    "app": "in",
+    "environment": "in",
+    "model": "with",
+    "provider": "at",
+    "prompt_version": "with prompt version",
+    "prompt_name": "with prompt",
+    "source": "from",
+}
+
+
+def label(name: str) -> str:
+    """A metric's or column's name in plain words.
+
+    >>> label("cost_usd"), label("answer_relevance"), label("tokens_input"), label("ttft_ms")
+    ('Cost', 'Answer relevance', 'Input tokens', 'Time to first token')
+    """
+    parts = [part for part in name.split("_") if part]
+    if len(parts) > 1 and parts[0] == "tokens":
+        parts = [*parts[1:], "tokens"]
+    text = " ".join(word for word in (_ACRONYMS.get(part, part) for part in parts) if word) or name
+    return text[0].upper() + text[1:] if text else text
+
+
+def short(value: float | None, unit: str) -> str:
+    """A value with as many digits as a person keeps in mind.
+
+    >>> short(0.3437, "probability"), short(0.0123, "share"), short(0.34, "share"), short(1234.0, "ms")
+    ('0.34', '1.2 %', '34 %', '1.23 s')
+    """
+    if value is None:
+        return "–"
+    if unit == "share":
+        percent_value = value * 100
+        return f"{percent_value:.1f} %" if 0 < abs(percent_value) < 9.95 else f"{percent_value:.0f} %"
+    if unit in {"probability", "score"}:
+        return f"{value:.2f}"
+    if unit == "usd" and abs(value) < 1:
+        return f"${value:.2g}" if abs(value) >= 0.0001 or value == 0 else f"${value:.1e}"
+    return format_value(value, unit)
+
+
+def pair(before: float | None, after: float | None, unit: str) -> tuple[str, str]:
+    """Two values with enough digits to tell them apart."""
+    first, second = short(before, unit), short(after, unit)
+    if first == second and before != after:
+        return format_value(before, unit), format_value(after, unit)
+    return first, second
+
+
+def percent(value: float | None, digits: int = 0) -> str:
+    """A share as a percentage; never "100 %" for less than all, never "0 %" for more than nothing.
+
+    >>> percent(0.9996), percent(1.0), percent(0.0004), percent(None)
+    ('> 99 %', '100 %', '< 1 %', '–')
+    """
+    if value is None:
+        return "–"
+    text = f"{value * 100:.{digits}f}"
+    least = 10.0**-digits
+    if value < 1 and float(text) >= 100:
+        return f"> {100 - least:.{digits}f} %"
+    if value > 0 and float(text) == 0:
+        return f"< {least:.{digits}f} %"
+    return f"{text} %"
+
+
+def count(value: float | None) -> str:
+    """A number of things, in thousands groups."""
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun.
+
+    >>> plural(1, "night"), plural(2, "night"), plural(2, "query", "queries")
+    ('1 night', '2 nights', '2 queries')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def long_date(day: date | None, today: date | None = None) -> str:
+    """A day in words; the year only when it is not today's.
+
+    >>> long_date(date(2026, 11, 12), date(2026, 11, 22)), long_date(date(2025, 1, 2))
+    ('12 November', '2 January 2025')
+    """
+    if day is None:
+        return "–"
+    text = f"{day.day} {_MONTHS[day.month - 1]}"
+    return text if today is not None and today.year == day.year else f"{text} {day.year}"
+
+
+def short_date(day: date | None) -> str:
+    """A day in the margin of a chart: `12 Nov`."""
+    return "–" if day is None else f"{day.day} {_MONTHS[day.month - 1][:3]}"
+
+
+def clock(instant: datetime | None, zone: ZoneInfo) -> str:
+    """The time of day in the configured zone: `14:00`."""
+    return "–" if instant is None else instant.astimezone(zone).strftime("%H:%M")
+
+
+def where(segment: str | None, value: str | None) -> str:
+    """Where a finding is, as it stands in a sentence; nothing for the whole traffic.
+
+    >>> where("route", "/ask"), where("all", "all"), where("tier", "gold")
+    ('on /ask', '', 'where tier is gold')
+    """
+    if segment is None or segment == "all" or value is None:
+        return ""
+    place = _PLACES.get(segment)
+    return f"{place} {value}" if place else f"where {segment.replace('_', ' ')} is {value}"
+
+
+def since(day: date | None, today: date) -> str:
+    """Since when something goes on: the date and the number of nights.
+
+    >>> since(date(2026, 11, 12), date(2026, 11, 22)), since(date(2026, 11, 22), date(2026, 11, 22))
+    ('since 12 November (11 nights)', 'first seen this night')
+    """
+    if day is None:
+        return ""
+    nights = (today - day).days + 1
+    if nights <= 1:
+        return "first seen this night"
+    return f"since {long_date(day, today)} ({nights} nights)"
+
+
+def metric_of(metrics: dict[str, Metric], name: str) -> Metric:
+    """The metric of a name; one that no scorer declares any more is shown as a plain score."""
+    return metrics.get(name) or Metric(name, "score", "either", "")
+
+
+def worse(before: float | None, after: float | None, metric: Metric | None) -> bool | None:
+    """Whether the move is in the bad direction; None when nobody can say."""
+    if before is None or after is None or before == after or metric is None or metric.worse == "either":
+        return None
+    return (after > before) == (metric.worse == "higher")
+
+
+def moved(finding: dict[str, Any], metrics: dict[str, Metric]) -> str:
+    """What a finding's figure did: `up from 0.21 to 0.34`; nothing when it has no two figures."""
+    before, after, name = finding["before"], finding["after"], finding["metric"]
+    if before is None or after is None or name is None or before == after:
+        return ""
+    first, second = pair(before, after, metric_of(metrics, name).unit)
+    return f"{'up' if after > before else 'down'} from {first} to {second}"

@@ -1,0 +1,313 @@
+"""The tables of the lake: every column with its type and what it means. Docs and `evalkit schema` are made from this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+__all__ = [
+    "DAILY",
+    "FINDINGS",
+    "INTERACTIONS",
+    "LABELS",
+    "LEDGER",
+    "PROMPTS",
+    "REJECTS",
+    "SCORES",
+    "STATUSES",
+    "TABLES",
+    "Column",
+    "Table",
+    "scores_schema",
+]
+
+TIME = pa.timestamp("us", tz="UTC")
+
+#: Why a metric of a row has a value or has none (design rule 2): only `ok` carries a value.
+STATUSES = ("ok", "abstained", "not_applicable", "truncated", "over_budget", "error")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, its Arrow type, and one sentence that says what it holds."""
+
+    name: str
+    type: pa.DataType
+    comment: str
+
+    def field(self) -> pa.Field:
+        return pa.field(self.name, self.type, metadata={"comment": self.comment})
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the lake; `parts` are the partition columns, the first of which is always `day`."""
+
+    name: str
+    row: str
+    columns: tuple[Column, ...]
+    parts: tuple[str, ...] = ("day",)
+
+    @property
+    def schema(self) -> pa.Schema:
+        return pa.schema(
+            [column.field() for column in self.columns], metadata={"row": self.row, "table": self.name}
+        )
+
+    def empty(self) -> pa.Table:
+        return self.schema.empty_table()
+
+
+def _list_of(**fields: pa.DataType) -> pa.DataType:
+    return pa.list_(pa.struct([pa.field(name, type_) for name, type_ in fields.items()]))
+
+
+CONTEXTS = _list_of(
+    id=pa.string(),
+    text=pa.string(),
+    score=pa.float64(),
+    rank=pa.int32(),
+    updated_at=TIME,
+    attributes=pa.map_(pa.string(), pa.string()),
+)
+STAGES = _list_of(
+    name=pa.string(),
+    kind=pa.string(),
+    start_ms=pa.float64(),
+    duration_ms=pa.float64(),
+    status=pa.string(),
+    error=pa.string(),
+)
+FEEDBACK = _list_of(
+    name=pa.string(), value=pa.float64(), label=pa.string(), comment=pa.string(), by=pa.string()
+)
+MESSAGES = _list_of(role=pa.string(), content=pa.string())
+EVIDENCE = _list_of(
+    metric=pa.string(), start=pa.int32(), end=pa.int32(), context_id=pa.string(), note=pa.string()
+)
+
+INTERACTIONS = Table(
+    "interactions",
+    "one LLM call with what surrounded it",
+    (
+        Column("day", pa.date32(), "the event's day in the configured time zone (partition)"),
+        Column("interaction_id", pa.string(), "stable id: hash of source and source_id"),
+        Column("source", pa.string(), "the source's name in evalkit.toml"),
+        Column("source_id", pa.string(), "the call's id in its source"),
+        Column("updated_at", TIME, "when the source last changed the record; the newest wins"),
+        Column("trace_id", pa.string(), "the trace that the call belongs to"),
+        Column("session_id", pa.string(), "the conversation"),
+        Column("user_id", pa.string(), "who asked, as the source names them"),
+        Column("started_at", TIME, "when the call began (UTC, microseconds)"),
+        Column("app", pa.string(), "the application"),
+        Column("route", pa.string(), "the endpoint or feature of the application"),
+        Column("environment", pa.string(), "prod, staging, ..."),
+        Column("provider", pa.string(), "who served the model"),
+        Column("model", pa.string(), "the model that really answered (served)"),
+        Column("requested_model", pa.string(), "the model that was asked for"),
+        Column("prompt_name", pa.string(), "the registered prompt's name"),
+        Column("prompt_version", pa.string(), "the version that the application claims to use"),
+        Column("prompt_fingerprint", pa.string(), "hash of the prompt text that was really sent"),
+        Column("system_prompt", pa.string(), "the system or developer message"),
+        Column("history", MESSAGES, "earlier messages of the conversation, oldest first"),
+        Column("query", pa.string(), "what the user asked in this turn, without its contexts"),
+        Column("response", pa.string(), "what the model answered; NULL when nothing came back"),
+        Column("contexts", CONTEXTS, "the chunks that were retrieved, best first"),
+        Column("reference", pa.string(), "a known good answer, where there is one"),
+        Column("relevant_ids", pa.list_(pa.string()), "ids of the chunks known to be relevant"),
+        Column("response_format", pa.string(), "the output format that was asked for: text, json, ..."),
+        Column("tokens_input", pa.int64(), "prompt tokens, as the provider counts them"),
+        Column("tokens_cached", pa.int64(), "prompt tokens read from the provider's cache"),
+        Column("tokens_output", pa.int64(), "completion tokens"),
+        Column("tokens_reasoning", pa.int64(), "the part of the completion tokens that was reasoning"),
+        Column(
+            "token_semantics",
+            pa.string(),
+            "inclusive: cached tokens are part of tokens_input; exclusive: they come on top",
+        ),
+        Column("cost_logged_usd", pa.float64(), "the cost that the source logged, if any"),
+        Column("latency_ms", pa.float64(), "from request to last token"),
+        Column("ttft_ms", pa.float64(), "from request to first token"),
+        Column("stages", STAGES, "the pipeline's stages and how long each took"),
+        Column("status", pa.string(), "ok or error"),
+        Column("error_type", pa.string(), "what kind of error, for example 429 rate_limit_exceeded"),
+        Column("finish_reason", pa.string(), "stop, length, content_filter, tool_calls, ..."),
+        Column("feedback", FEEDBACK, "what users or reviewers said about the answer"),
+        Column("corrected_response", pa.string(), "the answer as a person edited it"),
+        Column("truncated", pa.bool_(), "true where the log cut the text of this call"),
+        Column("attributes", pa.map_(pa.string(), pa.string()), "everything else that the source said"),
+    ),
+)
+
+_SCORES_HEAD = (
+    Column("day", pa.date32(), "the event's day (partition)"),
+    Column("interaction_id", pa.string(), "the interaction that was scored"),
+)
+_SCORES_TAIL = (
+    Column("evidence", EVIDENCE, "spans of the response, in characters, and what each shows"),
+    Column("scorer_fingerprint", pa.string(), "hash of scorers, encoder, precision and price list"),
+)
+
+SCORES = Table(
+    "scores",
+    "the scores of one interaction: a column per metric, and per metric why it has a value or not",
+    _SCORES_HEAD + _SCORES_TAIL,
+)
+
+
+def scores_schema(metrics: Iterable[tuple[str, str]]) -> pa.Schema:
+    """The schema of `scores` with a value and a status column for each (metric, comment)."""
+    columns = list(_SCORES_HEAD)
+    for name, comment in metrics:
+        columns.append(Column(name, pa.float64(), comment))
+        columns.append(Column(f"{name}__status", pa.string(), " | ".join(STATUSES)))
+    columns.extend(_SCORES_TAIL)
+    return Table(SCORES.name, SCORES.row, tuple(columns)).schema
+
+
+DAILY = Table(
+    "daily",
+    "one metric on one segment on one day",
+    (
+        Column("day", pa.date32(), "the day (partition)"),
+        Column("metric", pa.string(), "the metric's name"),
+        Column("segment", pa.string(), "all, or the column that the day was divided by"),
+        Column("value_of_segment", pa.string(), "the segment's value; 'all' for the whole day"),
+        Column("n", pa.int64(), "interactions in the segment"),
+        Column("n_eligible", pa.int64(), "of these, the ones that the metric applies to"),
+        Column("n_scored", pa.int64(), "of these, the ones that have a value"),
+        Column("mean", pa.float64(), "mean of the values; NULL when there is none"),
+        Column("variance", pa.float64(), "sample variance of the values; NULL below two"),
+        Column("lower", pa.float64(), "lower end of the mean's 95 % interval"),
+        Column("upper", pa.float64(), "upper end of the mean's 95 % interval"),
+        Column(
+            "level_mean",
+            pa.float64(),
+            "mean on the scale that changes are tested on: the value itself, or its natural logarithm "
+            "for money, time and tokens",
+        ),
+        Column("level_variance", pa.float64(), "sample variance on that scale"),
+        Column("p10", pa.float64(), "10 % quantile"),
+        Column("p50", pa.float64(), "median"),
+        Column("p90", pa.float64(), "90 % quantile"),
+        Column("p99", pa.float64(), "99 % quantile"),
+        Column("total", pa.float64(), "sum of the values"),
+        Column(
+            "histogram",
+            _list_of(bin=pa.int32(), count=pa.int64()),
+            "counts in the fixed bins of the metric's scale (mergeable over days and segments)",
+        ),
+    ),
+)
+
+FINDINGS = Table(
+    "findings",
+    "one thing that someone should know",
+    (
+        Column("day", pa.date32(), "the night that says so (partition)"),
+        Column("finding_id", pa.string(), "the same id every night that the same thing goes on"),
+        Column("detector", pa.string(), "which detector found it"),
+        Column("kind", pa.string(), "level_change, missing_data, prompt_version, prompt_edit, ..."),
+        Column("severity", pa.string(), "info, warning or critical"),
+        Column("metric", pa.string(), "the metric that moved; NULL when it is not about one"),
+        Column("segment", pa.string(), "all, or the column that names where"),
+        Column("value_of_segment", pa.string(), "where"),
+        Column("title", pa.string(), "one sentence in plain words"),
+        Column("before", pa.float64(), "the expected value, in the metric's unit"),
+        Column("after", pa.float64(), "the value of the day"),
+        Column("effect", pa.float64(), "after - before, or their ratio - 1 (see effect_kind)"),
+        Column("effect_kind", pa.string(), "difference or ratio"),
+        Column("lower", pa.float64(), "lower end of the effect's 95 % interval"),
+        Column("upper", pa.float64(), "upper end of the effect's 95 % interval"),
+        Column("p_value", pa.float64(), "how often chance alone does this"),
+        Column("n", pa.int64(), "interactions that it rests on"),
+        Column("since", pa.date32(), "the first day of it"),
+        Column("since_at", TIME, "the instant it began, where that is known"),
+        Column("cause", pa.string(), "what else changed there at that time; NULL when nothing did"),
+        Column("detail", pa.map_(pa.string(), pa.string()), "what only this kind of finding knows"),
+        Column("examples", pa.list_(pa.string()), "interaction ids worth looking at"),
+        Column("status", pa.string(), "new, ongoing or resolved"),
+    ),
+)
+
+LABELS = Table(
+    "labels",
+    "one human verdict",
+    (
+        Column("day", pa.date32(), "the day of the interaction (partition)"),
+        Column("interaction_id", pa.string(), "the interaction"),
+        Column("metric", pa.string(), "what was judged"),
+        Column("value", pa.float64(), "the verdict: 0 or 1 for yes/no metrics"),
+        Column("by", pa.string(), "who judged"),
+        Column("at", TIME, "when"),
+    ),
+)
+
+PROMPTS = Table(
+    "prompts",
+    "one prompt text as seen in the traffic of one day",
+    (
+        Column("day", pa.date32(), "the day (partition)"),
+        Column("fingerprint", pa.string(), "hash of the text"),
+        Column("name", pa.string(), "the registered name; the route when there is none"),
+        Column("version", pa.string(), "the version that the application claims"),
+        Column("route", pa.string(), "the route that used it most"),
+        Column("template", pa.string(), "the text"),
+        Column("n", pa.int64(), "interactions that used it on this day"),
+        Column("first_seen", TIME, "the first of them"),
+        Column("last_seen", TIME, "the last of them"),
+        Column("tokens_input", pa.float64(), "mean prompt tokens of them"),
+    ),
+)
+
+REJECTS = Table(
+    "rejects",
+    "one record that could not be read",
+    (
+        Column("day", pa.date32(), "its day, or that of the record before it in its file (partition)"),
+        Column("source", pa.string(), "the source's name in evalkit.toml"),
+        Column("file", pa.string(), "where it stands"),
+        Column("line", pa.int64(), "on which line, from 1"),
+        Column("reason", pa.string(), "why it could not be read"),
+        Column("raw", pa.string(), "its first 2,000 characters"),
+    ),
+)
+
+LEDGER = Table(
+    "ledger",
+    "one source and hour of a day (kind hour), one run of a night (kind run), one mail (kind mail)",
+    (
+        Column("day", pa.date32(), "the day (partition)"),
+        Column("kind", pa.string(), "hour, run or mail (partition)"),
+        Column("source", pa.string(), "the source; NULL for runs and mails"),
+        Column("hour", TIME, "the hour's beginning; NULL for runs and mails"),
+        Column("received", pa.int64(), "records read = accepted + duplicate + rejected"),
+        Column("accepted", pa.int64(), "records that became interactions"),
+        Column("duplicate", pa.int64(), "records that an equal or newer one replaced"),
+        Column("rejected", pa.int64(), "records that could not be read"),
+        Column("late", pa.int64(), "accepted records that came after their day was first stored"),
+        Column("scored", pa.int64(), "interactions with at least one score"),
+        Column("run_id", pa.string(), "the run"),
+        Column("status", pa.string(), "healthy, findings, degraded, failed; sent or owed for mails"),
+        Column("exit_code", pa.int32(), "what the run told its scheduler"),
+        Column("config_hash", pa.string(), "hash of the configuration"),
+        Column("versions", pa.map_(pa.string(), pa.string()), "evalkit, encoder, model, price list"),
+        Column("message", pa.string(), "what went wrong, in words"),
+        Column("started_at", TIME, "when the run began"),
+        Column("seconds", pa.float64(), "how long it took"),
+    ),
+    parts=("day", "kind"),
+)
+
+TABLES: tuple[Table, ...] = (
+    INTERACTIONS,
+    SCORES,
+    DAILY,
+    FINDINGS,
+    LABELS,
+    PROMPTS,
+    REJECTS,
+    LEDGER,
+)

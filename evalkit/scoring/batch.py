@@ -1,0 +1,195 @@
+"""The rows that scorers see, with everything they share: texts, sentences, chunks and embeddings, each made once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from evalkit.prices import PriceList
+from evalkit.text import sentences
+from evalkit.text.sentences import Span
+
+__all__ = ["Batch", "Chunk", "Embedded", "TextEmbedder"]
+
+T = TypeVar("T")
+
+
+class TextEmbedder(Protocol):
+    """What a batch needs of the encoders: vectors for texts, each distinct text encoded once."""
+
+    @property
+    def dim(self) -> int: ...
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit-length vectors, float32 [len(texts), dim]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One retrieved chunk of an interaction."""
+
+    id: str | None
+    text: str
+    score: float | None
+    rank: int
+    updated_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Vectors of the pieces of every row, ragged.
+
+    Row i has pieces `offsets[i]:offsets[i + 1]` of `vectors` (float32 [m, dim]); `spans[k]` is where piece k
+    stands in its text and `parts[k]` which chunk of its row it is from (0 for query and response).
+    """
+
+    vectors: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+    spans: list[Span]
+    parts: NDArray[np.int32]
+
+    def row(self, i: int) -> NDArray[np.float32]:
+        """The vectors of row i, float32 [pieces of i, dim]."""
+        return self.vectors[self.offsets[i] : self.offsets[i + 1]]
+
+    def row_spans(self, i: int) -> list[Span]:
+        return self.spans[self.offsets[i] : self.offsets[i + 1]]
+
+    def row_parts(self, i: int) -> NDArray[np.int32]:
+        return self.parts[self.offsets[i] : self.offsets[i + 1]]
+
+
+Field = Literal["query", "response", "contexts"]
+
+
+class Batch:
+    """Some interactions and what all scorers share about them.
+
+    Args:
+        rows: rows of `interactions`, any number.
+        embedder: gives vectors; asked once per field and grain, whatever the number of scorers.
+        prices: the price list of the night.
+        models: the fitted models that ship with evalkit, by name (see `scoring/calibration.py`).
+    """
+
+    def __init__(
+        self,
+        rows: pa.Table,
+        embedder: TextEmbedder,
+        prices: PriceList,
+        models: Mapping[str, Any],
+    ) -> None:
+        self.rows = rows
+        self.prices = prices
+        self.models = models
+        self._embedder = embedder
+        self._memo: dict[object, Any] = {}
+
+    def __len__(self) -> int:
+        return int(self.rows.num_rows)
+
+    def memo(self, key: object, make: Callable[[], T]) -> T:
+        """What `make` gives, made once per batch: features that several scorers share."""
+        if key not in self._memo:
+            self._memo[key] = make()
+        value: T = self._memo[key]
+        return value
+
+    def strings(self, column: str) -> list[str | None]:
+        """A text column; NULL and blank are None."""
+
+        def make() -> list[str | None]:
+            values = self.rows.column(column).to_pylist()
+            return [v if v is not None and v.strip() else None for v in values]
+
+        return self.memo(("strings", column), make)
+
+    def floats(self, column: str) -> NDArray[np.float64]:
+        """A number column, float64 [n]; NULL is NaN."""
+        column_values = self.rows.column(column).cast(pa.float64())
+        return np.asarray(column_values.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+    def values(self, column: str) -> list[Any]:
+        """A column as Python values."""
+        return self.memo(("values", column), lambda: self.rows.column(column).to_pylist())
+
+    def chunks(self) -> list[list[Chunk]]:
+        """The chunks of each row that have text, best rank first."""
+
+        def make() -> list[list[Chunk]]:
+            rows: list[list[Chunk]] = []
+            for value in self.rows.column("contexts").to_pylist():
+                row: list[Chunk] = []
+                for position, item in enumerate(value or []):
+                    if item is None or not (item.get("text") or "").strip():
+                        continue
+                    rank = item.get("rank")
+                    row.append(
+                        Chunk(
+                            item.get("id"),
+                            item["text"],
+                            item.get("score"),
+                            position + 1 if rank is None else int(rank),
+                            item.get("updated_at"),
+                        )
+                    )
+                row.sort(key=lambda chunk: chunk.rank)
+                rows.append(row)
+            return rows
+
+        return self.memo("chunks", make)
+
+    def sentences(self, field: Field) -> list[list[list[Span]]]:
+        """Sentence spans: per row, per text of the row (one for query and response, one per chunk)."""
+
+        def make() -> list[list[list[Span]]]:
+            return [[sentences.split(text) for text in texts] for texts in self._texts(field)]
+
+        return self.memo(("sentences", field), make)
+
+    def embed(self, field: Field, by: Literal["text", "sentence"]) -> Embedded:
+        """Vectors of a field, whole texts (cut at the model's limit) or sentence by sentence.
+
+        Rows without the field have no pieces. `contexts` by text gives one piece per chunk.
+        """
+
+        def make() -> Embedded:
+            pieces: list[str] = []
+            spans: list[Span] = []
+            parts: list[int] = []
+            offsets = [0]
+            texts = self._texts(field)
+            split = self.sentences(field) if by == "sentence" else None
+            for i, row in enumerate(texts):
+                for part, text in enumerate(row):
+                    found = [Span(0, len(text))] if split is None else split[i][part]
+                    for span in found:
+                        pieces.append(text[span.start : span.end])
+                        spans.append(span)
+                        parts.append(part)
+                offsets.append(len(pieces))
+            vectors = (
+                self._embedder.embed(pieces)
+                if pieces
+                else np.zeros((0, self._embedder.dim), dtype=np.float32)
+            )
+            return Embedded(
+                vectors,
+                np.asarray(offsets, dtype=np.int64),
+                spans,
+                np.asarray(parts, dtype=np.int32),
+            )
+
+        return self.memo(("embed", field, by), make)
+
+    def _texts(self, field: Field) -> list[list[str]]:
+        if field == "contexts":
+            return [[chunk.text for chunk in row] for row in self.chunks()]
+        return [[] if text is None else [text] for text in self.strings(field)]
