@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, timedelta
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from evalkit.errors import DayError, EvalkitError
 from evalkit.frames import interactions_from
 from evalkit.lake import Lake as Tables
 from evalkit.metrics import Metric
+from evalkit.queries import query
 from evalkit.schema import DAILY
 from evalkit.scoring import metrics as all_metrics
 from evalkit.scoring import score_table
@@ -83,9 +83,9 @@ class Lake:
         """What each metric means."""
         return all_metrics(Settings())
 
-    def sql(self, query: str, **params: Any) -> pd.DataFrame:
+    def sql(self, text: str, **params: Any) -> pd.DataFrame:
         """The answer to a query over the tables as views; `$name` in it is bound to the argument `name`."""
-        return self.tables.sql(query, params).to_pandas()
+        return self.tables.sql(text, params).to_pandas()
 
     def trend(
         self, metric: str, by: str = "all", days: int = 30, until: str | date | None = None
@@ -103,7 +103,7 @@ class Lake:
         """
         last = self._day(until)
         found = self.tables.sql(
-            _query("trend"),
+            query("trend"),
             {"metric": metric, "segment": by, "start": last - timedelta(days=days - 1), "end": last},
         )
         if found.num_rows == 0:
@@ -117,7 +117,7 @@ class Lake:
 
     def findings(self, day: str | date | None = None) -> pd.DataFrame:
         """What a night found, the most severe first; without a day the newest night."""
-        return self.tables.sql(_query("findings"), {"day": self._day(day)}).to_pandas()
+        return self.tables.sql(query("findings"), {"day": self._day(day)}).to_pandas()
 
     def worst(self, metric: str, day: str | date | None = None, n: int = 10) -> pd.DataFrame:
         """The n interactions of a day whose value of a metric is worst, with their texts.
@@ -132,8 +132,8 @@ class Lake:
         meaning = self.metrics().get(metric)
         order = "ASC" if meaning is not None and meaning.worse == "lower" else "DESC"
         # The name is one of the table's own columns and the order one of two words: nothing of the caller's.
-        query = _query("worst").replace("{metric}", f'"{metric}"').replace("{order}", order)
-        return self.tables.sql(query, {"day": self._day(day), "n": n}).to_pandas()
+        ranked = query("worst").replace("{metric}", f'"{metric}"').replace("{order}", order)
+        return self.tables.sql(ranked, {"day": self._day(day), "n": n}).to_pandas()
 
     def show(self, interaction_id: str) -> dict[str, Any]:
         """One interaction with its scores, evidence and labels; a beginning of the id is enough.
@@ -158,7 +158,3 @@ class Lake:
         if day is None:
             return self.days()[-1]
         return parse_day(day) if isinstance(day, str) else day
-
-
-def _query(name: str) -> str:
-    return files("evalkit").joinpath("queries", f"{name}.sql").read_text("utf-8")

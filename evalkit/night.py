@@ -1,49 +1,49 @@
-"""THE NIGHT: the seven steps in order. Read this first.
+"""THE NIGHT: its steps in order. Read this first.
 
     source ──ingest──▶ interactions ──score──▶ scores ──rollup──▶ daily ──detect──▶ findings ──report──▶ page ──send──▶ mail
-               └──▶ rejects, ledger
+               └──▶ rejects, prompts, labels, ledger
 
-Each step reads tables and replaces its table's day in one atomic commit, so that any of them can be run again, alone,
-in any order of days, and killed at any instant.
+Each step reads tables and replaces its own table's day in one atomic commit. So any step can be run again, alone, in any
+order of days, and killed at any instant: the tables always hold whole days.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 
-from evalkit import prices
+from evalkit import __version__, prices
 from evalkit.config import Settings
 from evalkit.detection import detect
-from evalkit.encoders import open_embedder
+from evalkit.encoders import Embedder, open_embedder
 from evalkit.errors import EvalkitError
 from evalkit.ingest import ingest
 from evalkit.lake import Lake, ledger
+from evalkit.metrics import Metric
 from evalkit.reporting import report, send
-from evalkit.reporting.summary import NightSummary
 from evalkit.rollup import rollup
-from evalkit.scoring import metrics, score
-from evalkit.verdict import judge
+from evalkit.scoring import metrics, score, scorer_fingerprint
+from evalkit.verdict import NightSummary, failed, judge
 
 __all__ = ["STEPS", "Night", "backfill", "run", "step"]
 
 STEPS = ("ingest", "score", "rollup", "detect", "report", "send")
 
-Say = Callable[[str], None]
+#: Gets one line for each thing that is done: (day, step, what).
+Say = Callable[[date, str, str], None]
 
 
 @dataclass(frozen=True)
 class Night:
-    """What one night came to."""
+    """What one night, or one step of it, came to."""
 
     summary: NightSummary
-    findings: list[dict[str, object]] = field(default_factory=list)
     report: Path | None = None
-    mail: str = ""
+    mail: str = "none"
     seconds: float = 0.0
 
     @property
@@ -51,6 +51,137 @@ class Night:
         return self.summary.exit_code
 
 
-def run(settings: Settings, day: date, say: Say = print) -> Night:
-    """One whole night, from the sources to the mail; never raises an `EvalkitError`: a night that failed says so."""
-    return backfill(settings, day, day, say, again=True)[0]
+@dataclass(frozen=True)
+class Tools:
+    """What the steps share, opened once however many nights are run."""
+
+    settings: Settings
+    lake: Lake
+    embedder: Embedder
+    prices: prices.PriceList
+    metrics: Mapping[str, Metric]
+
+
+def run(settings: Settings, day: date, say: Say) -> Night:
+    """One whole night, from the sources to the mail. A night that cannot be finished says so: it never raises an
+    `EvalkitError`."""
+    return backfill(settings, [day], say, again=True)[0]
+
+
+def backfill(settings: Settings, days: Sequence[date], say: Say, *, again: bool = False) -> list[Night]:
+    """Some nights in order of their days; every source is read once for all of them.
+
+    Without `again` a night is left out when nothing that it rests on has changed since it was last run: its
+    interactions, the configuration, the scorers and models, and no night before it in `days` was run.
+    """
+    with _opened(settings) as tools:
+        try:
+            for taken in ingest(settings, tools.lake, days):
+                say(taken.day, "ingest", str(taken))
+        except EvalkitError as error:
+            return [_give_up(tools, day, error, time.monotonic()) for day in days]
+        nights: list[Night] = []
+        for day in days:
+            if again or nights or _has_changed(tools, day):
+                nights.append(_night(tools, day, say))
+        return nights
+
+
+def _night(tools: Tools, day: date, say: Say) -> Night:
+    """The steps of one day after ingest."""
+    began = time.monotonic()
+    settings, lake = tools.settings, tools.lake
+    try:
+        say(day, "score", str(score(settings, lake, day, tools.embedder, tools.prices)))
+        say(day, "rollup", str(rollup(settings, lake, day, tools.metrics)))
+        say(day, "detect", str(detect(settings, lake, day, tools.metrics)))
+        summary = judge(settings, lake, day)
+        page = report(settings, lake, summary, tools.metrics)
+        say(day, "report", str(page))
+        mail = send(settings, lake, summary, tools.metrics)
+        say(day, "send", str(mail))
+    except EvalkitError as error:
+        return _give_up(tools, day, error, began)
+    seconds = time.monotonic() - began
+    ledger.record_run(lake, _run_of(tools, summary, seconds))
+    return Night(summary, page, mail.status, seconds)
+
+
+def step(name: str, settings: Settings, day: date, say: Say) -> Night:
+    """One step of one night, for schedulers that show steps.
+
+    Raises:
+        EvalkitError: the step cannot be done.
+    """
+    began = time.monotonic()
+    with _opened(settings) as tools:
+        lake = tools.lake
+        page, mail = None, "none"
+        if name == "ingest":
+            done: object = ", ".join(str(taken) for taken in ingest(settings, lake, [day]))
+        elif name == "score":
+            done = score(settings, lake, day, tools.embedder, tools.prices)
+        elif name == "rollup":
+            done = rollup(settings, lake, day, tools.metrics)
+        elif name == "detect":
+            done = detect(settings, lake, day, tools.metrics)
+        elif name == "report":
+            done = page = report(settings, lake, judge(settings, lake, day), tools.metrics)
+        else:
+            done = sent = send(settings, lake, judge(settings, lake, day), tools.metrics)
+            mail = sent.status
+        say(day, name, str(done))
+        summary = judge(settings, lake, day)
+        seconds = time.monotonic() - began
+        if name == STEPS[-1]:  # the last step closes the night, as `run` does
+            ledger.record_run(lake, _run_of(tools, summary, seconds))
+        return Night(summary, page, mail, seconds)
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Tools]:
+    lake = Lake(settings.lake_url)
+    file = settings.prices.file
+    price_list = prices.load(None if file is None else settings.path(file))
+    with open_embedder(settings) as embedder:
+        yield Tools(settings, lake, embedder, price_list, metrics(settings))
+
+
+def _has_changed(tools: Tools, day: date) -> bool:
+    last = ledger.last_run(tools.lake, day)
+    if last is None or last["status"] == "failed":
+        return True
+    return last["config_hash"] != tools.settings.fingerprint or last["versions"] != _versions(tools, day)
+
+
+def _versions(tools: Tools, day: date) -> dict[str, str]:
+    """Everything that the figures of a night rest on."""
+    return {
+        "evalkit": __version__,
+        "encoder": tools.embedder.fingerprint,
+        "scorers": scorer_fingerprint(tools.settings, tools.embedder, tools.prices),
+        "prices": tools.prices.fingerprint,
+        "interactions": ledger.digest(tools.lake, day),
+    }
+
+
+def _run_of(tools: Tools, summary: NightSummary, seconds: float) -> ledger.Run:
+    return ledger.Run(
+        day=summary.day,
+        status=summary.status,
+        exit_code=summary.exit_code,
+        config_hash=tools.settings.fingerprint,
+        versions=_versions(tools, summary.day),
+        message=" ".join(summary.reasons) or None,
+        started_at=datetime.now(UTC),
+        seconds=seconds,
+        counts=summary.counts,
+    )
+
+
+def _give_up(tools: Tools, day: date, error: EvalkitError, began: float) -> Night:
+    """The night cannot be finished: say so in the ledger, so that the next report and `backfill` know."""
+    summary = failed(day, str(error))
+    seconds = time.monotonic() - began
+    ledger.record_run(tools.lake, _run_of(tools, summary, seconds))
+    return Night(summary, seconds=seconds)

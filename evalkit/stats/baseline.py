@@ -192,7 +192,9 @@ def compare(
     if not size.shape == seen.shape == spread.shape == expected.target_means.shape:
         raise ValueError("the target's days must be those of the expectation")
     if not (bool(np.all(size > 0)) and bool(np.all(np.isfinite(seen)))):
-        raise ValueError("each target day needs rows and a mean; leave empty days out of the window")
+        raise ValueError(
+            "each target day needs rows and a mean; leave empty days out of the window"
+        )
     # The larger of both: a rate that was always 0 has no spread in history, and the first
     # failure must not count as infinitely far from it.
     own = np.maximum(np.nan_to_num(spread, nan=0.0), expected.row_variance)

@@ -86,15 +86,11 @@ def merge(parts: Iterable[Moments]) -> Moments:
         The summary of all rows. The result is the same bytes in any order of the parts:
         they are sorted first, and the sums are exact (`math.fsum`).
     """
-    kept = sorted(
-        (part for part in parts if part.n), key=lambda p: (p.centre, p.n, p.squares)
-    )
+    kept = sorted((part for part in parts if part.n), key=lambda p: (p.centre, p.n, p.squares))
     if not kept:
         return Moments()
     n = sum(part.n for part in kept)
     origin = kept[0].centre
     mean = origin + math.fsum(part.n * (part.centre - origin) for part in kept) / n
-    squares = math.fsum(
-        part.squares + part.n * (part.centre - mean) ** 2 for part in kept
-    )
+    squares = math.fsum(part.squares + part.n * (part.centre - mean) ** 2 for part in kept)
     return Moments(n, mean, squares)

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 
 from evalkit.text import sentences
 from evalkit.text.tokens import STOP_WORDS, content_words, fold
+from evalkit.text.word_lists import word_set
 
-_WORD = re.compile(r"[^\W_](?:[^\W_]|['\u2019&-](?=[^\W_]))*+")
-_LINKS = frozenset("of the de la le du van von der den bin al da di del and & for".split())
+_WORD = re.compile(r"(?:[A-Z]\.){2,6}+|[^\W_](?:[^\W_]|['\u2019&-](?=[^\W_]))*+")
+_LINKS = word_set("of the de la le du van von der den bin al da di del for")
 # Capitalised for other reasons than being a name.
-_NOT_NAMES = STOP_WORDS | frozenset(
+_NOT_NAMES = STOP_WORDS | word_set(
     "i i'm i'll i'd yes no ok okay please sorry thanks hello hi according based note answer "
     "question context source summary however overall finally additionally furthermore moreover "
-    "also if first second third step although since despite while unfortunately".split()
+    "also if first second third step although since despite while unfortunately yesterday today "
+    "tomorrow meanwhile recently later earlier now still even instead like unlike during among "
+    "within without through given another several many dear president minister former"
 )
 
 
@@ -91,9 +94,9 @@ def _of_sentence(text: str, part: list[re.Match[str]], inside: set[str]) -> list
         probe = at + 1
         while probe < len(part) and _adjacent(text, part[probe - 1], part[probe]):
             word = part[probe][0]
-            if _is_capital(word) and fold(word) not in ("i", "i'm", "i'll", "i'd"):
-                last = probe
-            elif word[0].isdigit() and probe == last + 1 and _is_capital(part[last][0]):
+            if (_is_capital(word) and fold(word) not in ("i", "i'm", "i'll", "i'd")) or (
+                word[0].isdigit() and probe == last + 1 and _is_capital(part[last][0])
+            ):
                 last = probe
             elif word not in _LINKS or probe - last > 2:
                 break
@@ -108,7 +111,9 @@ def _starts_name(text: str, part: list[re.Match[str]], at: int, inside: set[str]
     word = part[at][0]
     if not _is_capital(word):
         return _is_acronym(word) and word[0].isalpha()  # "iPhone"
-    if fold(word) in _NOT_NAMES or (len(word) == 1 and word != "X"):
+    if fold(word) in _NOT_NAMES:
+        return False
+    if len(word) == 1 and text[part[at].end() : part[at].end() + 1] != ".":
         return False
     if at > 0 or _is_acronym(word) or fold(word) in inside:
         return True

@@ -5,30 +5,38 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from evalkit.text.word_lists import word_list
+
 MONTHS = {
     name: place
-    for place, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)
+    for place, name in enumerate(
+        word_list("jan feb mar apr may jun jul aug sep oct nov dec"), start=1
+    )
 }
 
 _SMALL = {
     word: value
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-        "fifteen sixteen seventeen eighteen nineteen".split()
+        word_list(
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+            "fifteen sixteen seventeen eighteen nineteen"
+        )
     )
 }
 _TENS = {
     word: value * 10
     for value, word in enumerate(
-        "twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2
+        word_list("twenty thirty forty fifty sixty seventy eighty ninety"), start=2
     )
 }
 _LARGE = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
 _ORDINALS = {
     word: value
     for value, word in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth "
-        "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth".split(),
+        word_list(
+            "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth "
+            "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth"
+        ),
         start=1,
     )
 } | {word[:-1] + "ieth": value for word, value in _TENS.items()}
@@ -85,9 +93,19 @@ def _close(run: list[re.Match[str]], found: list[Phrase]) -> None:
     at = 0
     while at < len(run):
         used, phrase = _read(run, at)
+        if phrase and at and found and _is_year(found[-1], phrase):
+            first = found.pop()
+            value = first.value * 100 + phrase.value
+            phrase = Phrase(value, 1.0, False, False, first.start, phrase.end)
         if phrase:
             found.append(phrase)
         at += max(1, used)
+
+
+def _is_year(first: Phrase, second: Phrase) -> bool:
+    """ "nineteen ninety-nine" is one number."""
+    near = 0 <= second.start - first.end <= 1 and not second.is_ordinal
+    return near and 11 <= first.value <= 20 and 10 <= second.value <= 99
 
 
 def _read(run: list[re.Match[str]], begin: int) -> tuple[int, Phrase | None]:
@@ -100,7 +118,7 @@ def _read(run: list[re.Match[str]], begin: int) -> tuple[int, Phrase | None]:
         word = run[at][0].casefold()
         following = run[at + 1][0].casefold() if at + 1 < len(run) else ""
         if word == "half" and part is None and total == 0:
-            part, step = 0.5, 0.5
+            part, step = 0.5, 0.1
             if following in ("a", "an") and at + 2 < len(run):
                 at += run[at + 2][0].casefold() in _SCALES
         elif word in ("a", "an"):
@@ -111,9 +129,12 @@ def _read(run: list[re.Match[str]], begin: int) -> tuple[int, Phrase | None]:
         elif word == "and":
             rest = [m[0].casefold() for m in run[at + 1 : at + 3]]
             if rest == ["a", "half"] and part is not None:
-                part, step, at = part + 0.5, 0.5, at + 2
-            elif good == at and begin < at and run[at - 1][0].casefold() in _SCALES and following in (
-                _SMALL.keys() | _TENS.keys() | _ORDINALS.keys()
+                part, step, at = part + 0.5, 0.1, at + 2
+            elif (
+                good == at
+                and begin < at
+                and run[at - 1][0].casefold() in _SCALES
+                and following in (_SMALL.keys() | _TENS.keys() | _ORDINALS.keys())
             ):
                 at += 1
                 continue

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from evalkit.text import number_words
+from evalkit.text.word_lists import word_set
 
 Kind = Literal["cardinal", "ordinal", "percent", "money", "year", "date", "time"]
 
@@ -56,7 +57,9 @@ _AFTER = re.compile(
     r"(?P<percent>[ -]?(?:%|percent\b|per\ cent\b|percentage\ points?\b))?",
     re.IGNORECASE,
 )
-_UNIT = re.compile(r"[ -]?(?P<unit>[A-Za-z\u00b0\u00b5\u20ac\u00a3$]{1,14})\b|[ ]?(?P<sign>[\u20ac\u00a3])")
+_UNIT = re.compile(
+    r"[ -]?(?P<unit>[A-Za-z\u00b0\u00b5\u20ac\u00a3$]{1,14})\b|[ ]?(?P<sign>[\u20ac\u00a3])"
+)
 _MAGNITUDES = {
     "hundred": 1e2, "thousand": 1e3, "k": 1e3, "million": 1e6, "mn": 1e6, "m": 1e6,
     "billion": 1e9, "bn": 1e9, "b": 1e9, "trillion": 1e12, "tn": 1e12,
@@ -75,10 +78,10 @@ _SAME_UNIT = {
     "liter": "l", "litre": "l", "gigabyte": "gb", "megabyte": "mb", "terabyte": "tb",
     "kilobyte": "kb", "centurie": "century", "people": "person",
 }  # fmt: skip
-_UNITS = frozenset(_SAME_UNIT.values()) | frozenset(
+_UNITS = frozenset(_SAME_UNIT.values()) | word_set(
     "yard acre ton tonne month week day decade degree watt kw mw gw kwh hz khz mhz ghz volt mph "
     "calorie kcal token point byte bit ml \u00b0c \u00b0f c f time episode season goal vote seat "
-    "page song album film game match mg dozen".split()
+    "page song album film game match mg dozen"
 )
 _APPROXIMATE = re.compile(
     r"(?:about|around|approximately|approx\.?|roughly|nearly|almost|some|circa|ca\.|over|more\ than"

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from evalkit.text.word_lists import word_set
+
 # Part of every score's provenance: a change of the rules changes scores.
 VERSION = "1"
 
@@ -20,25 +22,25 @@ class Span(NamedTuple):
 
 
 # Before these, the sentence goes on whatever follows.
-_TITLES = frozenset(
+_TITLES = word_set(
     "mr mrs ms dr prof rev hon gen col capt lt sgt st mt ft messrs mme mlle sen rep gov pres "
     "vs viz cf eg ie e.g i.e approx ca al et fig figs eq eqs sec ch vol vols pp ed eds art dept "
-    "univ assn bros est no nos op resp incl excl max min avg tel ext tab ref refs".split()
+    "univ assn bros est no nos op resp incl excl max min avg tel ext tab ref refs"
 )
 # These take a dot and may also end a sentence.
-_CLOSING = frozenset(
+_CLOSING = word_set(
     "etc inc ltd co corp plc llc jr sr esq a.m p.m am pm u.s u.k u.n e.u d.c ph.d b.a m.a bc ad "
     "jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thur thurs fri sat sun "
-    "oz lb lbs hr hrs mins secs yr yrs".split()
+    "oz lb lbs hr hrs mins secs yr yrs"
 )
 # Abbreviations only before a figure ("No. 5", "Fig. 2"); else ordinary words.
-_BEFORE_FIGURE = frozenset("no nos art max min ed est ref tab op sec ch vol fig figs pp".split())
-_STARTERS = frozenset(
+_BEFORE_FIGURE = word_set("no nos art max min ed est ref tab op sec ch vol fig figs pp")
+_STARTERS = word_set(
     "the a an this that these those it its he she they we you i his her their our my in on at by "
     "for from with as if when while after before since because although however but and so then "
     "there here what who where why how no yes not also both each all some many most more one two "
     "according additionally furthermore moreover overall finally first second therefore thus "
-    "please let to".split()
+    "please let to"
 )
 
 _STOPS = ".!?\u2026\u203c\u2047\u2048\u2049"

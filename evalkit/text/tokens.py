@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from evalkit.text.word_lists import word_set
+
 
 class Token(NamedTuple):
     """One word: its folded form and where it stands in the text."""
@@ -27,7 +29,7 @@ _ANY = re.compile(
     rf"(?:['\u2019](?:(?![{_WIDE}])[^\W\d_])++)*+"
 )
 
-STOP_WORDS = frozenset(
+STOP_WORDS = word_set(
     "a about above after again against all also am an and any are as at be because been before "
     "being below between both but by can could did do does doing down during each few for from "
     "further had has have having he her here hers him his how i if in into is it its itself just "
@@ -36,7 +38,7 @@ STOP_WORDS = frozenset(
     "through to too under until up upon us very was we were what when where which while who whom "
     "whose why will with would you your yours it's that's there's i'm i've don't doesn't isn't "
     "aren't wasn't weren't won't can't cannot couldn't shouldn't wouldn't didn't hasn't haven't "
-    "hadn't you're they're we're he's she's let's however therefore thus".split()
+    "hadn't you're they're we're he's she's let's however therefore thus"
 )
 
 

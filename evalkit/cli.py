@@ -1,0 +1,228 @@
+"""The verbs: parse, call, print. What they do is in `night`, `api` and below."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evalkit import __version__, terminal
+from evalkit.config import Settings, load, parse_day
+from evalkit.errors import ConfigError, EvalkitError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="evalkit",
+    help="The nightly batch job that sees when an LLM application gets worse.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Config = Annotated[Path, typer.Option("--config", "-c", help="The configuration file or its folder.")]
+Day = Annotated[
+    str | None, typer.Option("--day", "-d", help="The day, YYYY-MM-DD; without it yesterday.", metavar="DAY")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+LakePath = Annotated[
+    Path | None, typer.Option("--lake", help="A lake's folder, instead of the one in the configuration.")
+]
+
+_CONFIG = Path("evalkit.toml")
+
+
+def main() -> None:
+    """The console script: errors become one message and exit code 3."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except EvalkitError as error:
+        terminal.error(str(error))
+        sys.exit(3)
+    except Exception as error:
+        usage = getattr(error, "show", None)  # click's own usage errors know how to show themselves
+        if usage is None:
+            raise
+        usage()
+        sys.exit(3)
+
+
+@contextmanager
+def _settings_of(config: Path, day: str | None) -> Iterator[tuple[Settings, date]]:
+    settings = load(config)
+    yield settings, _day(settings, day)
+
+
+def _day(settings: Settings, day: str | None) -> date:
+    if day is not None:
+        return parse_day(day)
+    return datetime.now(settings.zone).date() - timedelta(days=1)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(f"evalkit {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write it.", metavar="DIR")] = Path(),
+    sample: Annotated[bool, typer.Option(help="Bring a week of sample traffic along.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Write a commented evalkit.toml that runs, with a week of sample traffic to try it on."""
+    from evalkit.starter import write
+
+    terminal.started(write(folder, sample=sample), as_json)
+
+
+@app.command()
+def run(config: Config = _CONFIG, day: Day = None, as_json: Json = False) -> None:
+    """The whole night. Exit 0 healthy, 1 findings, 2 degraded, 3 failed."""
+    from evalkit import night
+
+    with _settings_of(config, day) as (settings, when):
+        done = night.run(settings, when, terminal.progress(as_json))
+    terminal.night(done, as_json)
+    raise typer.Exit(done.exit_code)
+
+
+@app.command()
+def backfill(
+    start: Annotated[str, typer.Option("--from", help="The first day, YYYY-MM-DD.", metavar="DAY")],
+    end: Annotated[str, typer.Option("--to", help="The last day, YYYY-MM-DD.", metavar="DAY")],
+    config: Config = _CONFIG,
+    again: Annotated[bool, typer.Option(help="Also the nights that nothing changed in.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Past nights, only what is missing or changed. Exits as the last of them would."""
+    from evalkit import night
+
+    first, last = parse_day(start), parse_day(end)
+    if last < first:
+        raise ConfigError(f"--from {first} is after --to {last}. Swap them.")
+    settings = load(config)
+    days = [first + timedelta(days=i) for i in range((last - first).days + 1)]
+    done = night.backfill(settings, days, terminal.progress(as_json), again=again)
+    terminal.nights(done, len(days), as_json)
+    raise typer.Exit(done[-1].exit_code if done else 0)
+
+
+def _step(name: str, about: str) -> None:
+    """One verb for each step of the night; schedulers that show steps call them one by one."""
+
+    def verb(config: Config = _CONFIG, day: Day = None, as_json: Json = False) -> None:
+        from evalkit import night
+
+        with _settings_of(config, day) as (settings, when):
+            done = night.step(name, settings, when, terminal.progress(as_json))
+        terminal.step(name, when, done, as_json)
+        raise typer.Exit(done.exit_code)
+
+    app.command(name, help=about)(verb)
+
+
+_step("ingest", "Step 1: read the sources of a day into interactions, rejects, prompts and the ledger.")
+_step("score", "Step 2: score the interactions of a day.")
+_step("rollup", "Step 3: the figures of a day, per metric and segment.")
+_step("detect", "Step 4: what is different about a day. Exits as the night would.")
+_step("report", "Step 5: the page of a day.")
+_step("send", "Step 6: the mail of a day, and mails that are still owed.")
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="The query, over the tables as views.")],
+    config: Config = _CONFIG,
+    lake: LakePath = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, formulas defused.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Ask the tables: interactions, scores, daily, findings, labels, prompts, rejects, ledger."""
+    terminal.table(_lake(config, lake).tables.sql(query), as_json, as_csv)
+
+
+@app.command()
+def trend(
+    metric: Annotated[str, typer.Argument(help="The metric.")],
+    by: Annotated[str, typer.Option(help="A segment: route, model, prompt_version, ...")] = "all",
+    days: Annotated[int, typer.Option(min=1, help="How many days back.")] = 30,
+    until: Annotated[str | None, typer.Option(help="The last day.", metavar="DAY")] = None,
+    config: Config = _CONFIG,
+    lake: LakePath = None,
+    as_json: Json = False,
+) -> None:
+    """One metric day by day, with interval and coverage."""
+    asked = _lake(config, lake)
+    meaning = asked.metrics().get(metric)
+    terminal.trend(metric, meaning.unit if meaning else "score", asked.trend(metric, by, days, until), as_json)
+
+
+@app.command()
+def show(
+    interaction_id: Annotated[str, typer.Argument(help="The interaction, or the beginning of its id.", metavar="ID")],
+    config: Config = _CONFIG,
+    lake: LakePath = None,
+    as_json: Json = False,
+) -> None:
+    """One interaction: what was asked, retrieved and answered, and which words have no support."""
+    asked = _lake(config, lake)
+    terminal.interaction(asked.show(interaction_id), asked.metrics(), as_json)
+
+
+@app.command()
+def doctor(config: Config = _CONFIG, as_json: Json = False) -> None:
+    """Check configuration, sources, model, lake and mailer, and name every host that may be contacted."""
+    from evalkit.doctor import examine
+
+    checks = examine(load(config))
+    terminal.checks(checks, as_json)
+    raise typer.Exit(0 if all(check.ok for check in checks) else 3)
+
+
+@app.command()
+def schema(
+    table: Annotated[str | None, typer.Argument(help="Only this table.")] = None, as_json: Json = False
+) -> None:
+    """The tables, column by column."""
+    terminal.schema(table, as_json)
+
+
+@app.command()
+def agreement(
+    file: Annotated[Path, typer.Argument(help="Parquet or JSONL with query, context(s), response and a label.")],
+    metric: Annotated[str, typer.Option(help="The metric to hold against the label.")] = "hallucination",
+    label: Annotated[str, typer.Option(help="The column with people's verdicts.")] = "hallucinated",
+    group: Annotated[str | None, typer.Option(help="Figures for each value of this column too.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="For another encoder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """How well a metric agrees with people, beside trivial baselines; nothing is fitted on FILE."""
+    from evalkit.agreement import evaluate
+
+    settings = load(config) if config is not None else Settings()
+    terminal.agreement(evaluate(file, metric, label, group, settings), as_json)
+
+
+def _lake(config: Path, lake: Path | None):  # type: ignore[no-untyped-def]  # api is imported only when asked
+    from evalkit import api
+
+    if lake is not None:
+        return api.open(lake)
+    if not config.exists() and config == _CONFIG and Path("lake").is_dir():
+        return api.open("lake")
+    return api.open(load(config).lake_url)

@@ -1,0 +1,96 @@
+"""Was it a good night? One status from what the tables say, the same whichever step asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from evalkit.config import Settings
+from evalkit.lake import Lake
+from evalkit.queries import query
+from evalkit.schema import DAILY
+
+__all__ = ["EXIT_CODES", "SEVERITIES", "NightSummary", "failed", "judge"]
+
+#: What a scheduler is told. A degraded night outranks its findings: what is not complete proves nothing.
+EXIT_CODES = {"healthy": 0, "findings": 1, "degraded": 2, "failed": 3}
+SEVERITIES = ("info", "warning", "critical")
+
+
+@dataclass(frozen=True)
+class NightSummary:
+    """What one night came to.
+
+    `status` is healthy, findings, degraded or failed; `reasons` says why in plain words. `counts` has received,
+    accepted, duplicate, rejected and scored; `coverage` per metric the share of eligible rows that have a value
+    (None where no row was eligible); `findings` the open ones, what matters most first.
+    """
+
+    day: date
+    status: str
+    reasons: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    coverage: dict[str, float | None] = field(default_factory=dict)
+    findings: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_CODES[self.status]
+
+
+def failed(day: date, reason: str) -> NightSummary:
+    """The summary of a night that could not be finished."""
+    return NightSummary(day, "failed", [reason])
+
+
+def judge(settings: Settings, lake: Lake, day: date) -> NightSummary:
+    """Read the night's tables and say what it came to; pure but for reading."""
+    counts = _counts(lake, day)
+    coverage = _coverage(lake, day)
+    findings = lake.sql(query("findings"), {"day": day}).to_pylist()
+    shown = [finding for finding in findings if finding["status"] != "resolved"]
+    degraded = [*_incomplete(settings, counts, shown), *_uncovered(settings, coverage)]
+    alarming = [
+        finding
+        for finding in shown
+        if SEVERITIES.index(finding["severity"]) >= SEVERITIES.index(settings.night.fail_on)
+    ]
+    if degraded:
+        status = "degraded"
+    elif alarming:
+        status = "findings"
+    else:
+        status = "healthy"
+    reasons = degraded + [finding["title"] for finding in alarming]
+    return NightSummary(day, status, reasons, counts, coverage, shown)
+
+
+def _counts(lake: Lake, day: date) -> dict[str, int]:
+    row = lake.sql(query("night_counts"), {"day": day}).to_pylist()[0]
+    return {name: int(value or 0) for name, value in row.items()}
+
+
+def _coverage(lake: Lake, day: date) -> dict[str, float | None]:
+    rows = lake.read(DAILY, day, day, ["metric", "segment", "n_eligible", "n_scored"]).to_pylist()
+    return {
+        row["metric"]: row["n_scored"] / row["n_eligible"] if row["n_eligible"] else None
+        for row in sorted(rows, key=lambda row: str(row["metric"]))
+        if row["segment"] == "all"
+    }
+
+
+def _incomplete(settings: Settings, counts: dict[str, int], findings: list[dict[str, Any]]) -> list[str]:
+    reasons = []
+    if counts["received"] == 0:
+        reasons.append("No record of this day was received.")
+    elif counts["rejected"] > (1 - settings.night.completeness_floor) * counts["received"]:
+        reasons.append(f"{counts['rejected']} of {counts['received']} records could not be read.")
+    reasons += [finding["title"] for finding in findings if finding["kind"] == "missing_data"]
+    return reasons
+
+
+def _uncovered(settings: Settings, coverage: dict[str, float | None]) -> list[str]:
+    floor = settings.night.coverage_floor
+    low = [f"{metric} ({share:.0%})" for metric, share in coverage.items() if share is not None and share < floor]
+    return [f"Too few rows have a score: {', '.join(low)}; the floor is {floor:.0%}."] if low else []
