@@ -12,7 +12,9 @@ import pyarrow as pa
 from evalkit.config import DetectSettings
 from evalkit.metrics import Metric
 
-__all__ = ["Detector", "Finding", "History", "detector"]
+__all__ = ["Detector", "Finding", "History", "Severity", "detector"]
+
+Severity = Literal["info", "warning", "critical"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Finding:
     """
 
     kind: str
-    severity: Literal["info", "warning", "critical"]
+    severity: Severity
     title: str
     metric: str | None = None
     segment: str = "all"
@@ -53,7 +55,7 @@ class History:
 
     `daily`, `ledger` (kind hour) and `prompts` have the schema of their tables; `findings` are those of
     earlier nights only. `metrics` says of each metric which direction is worse and on which scale it is
-    tested.
+    tested. `zone` is the IANA name of the time zone that days and hours of the day are counted in.
     """
 
     day: date
@@ -63,6 +65,7 @@ class History:
     findings: pa.Table
     metrics: dict[str, Metric]
     settings: DetectSettings
+    zone: str = "UTC"
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,12 @@ class Detector:
     module: str
 
 
-
-
 def detector(name: str, version: str) -> Callable[[Callable[[History], list[Finding]]], Detector]:
     """Make a function a detector; its docstring is its documentation."""
 
     def wrap(function: Callable[[History], list[Finding]]) -> Detector:
-        return Detector(name, version, function, (function.__doc__ or "").strip(), function.__module__)
+        return Detector(
+            name, version, function, (function.__doc__ or "").strip(), function.__module__
+        )
 
     return wrap

@@ -1,18 +1,44 @@
-"""What a source is: it knows one log format, and turns files into rows of `interactions` and rejects."""
+"""What a source is: it knows one log format, and turns lines into rows of `interactions` and rejects. No I/O here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from evalkit.config import SourceSettings
 
-__all__ = ["Opener", "Parsed", "Reject", "Source", "Window"]
+__all__ = ["Line", "Opener", "Parsed", "RecordError", "Reject", "Row", "Source", "Window"]
 
 #: One row of `interactions` as a dict: canonical column names, Python values, missing ones left out.
+#: Lists of structs are lists of dicts, `attributes` is a dict of strings; `day` and `interaction_id` are
+#: not a source's business and are ignored.
 Row = dict[str, Any]
+
+
+class RecordError(ValueError):
+    """One record cannot be used; the text becomes the reject's reason.
+
+    `near` is the record's own event time, where that much could be read.
+    """
+
+    def __init__(self, reason: str, near: datetime | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.near = near
+
+
+class Line(NamedTuple):
+    """One line of a file, without its line break; numbers count from 1.
+
+    `problem` says why `data` is not the whole line (too long, a damaged archive); else it is None.
+    """
+
+    file: str
+    number: int
+    data: bytes
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -22,11 +48,15 @@ class Window:
     start: datetime
     end: datetime
 
+    def holds(self, time: datetime) -> bool:
+        return self.start <= time < self.end
+
 
 @dataclass(frozen=True)
 class Reject:
-    """A record that could not be read. `near` is its own event time, or that of the readable record before it
-    in its file (or after it, at the beginning of a file): it decides the day that the reject is counted on."""
+    """A record that could not be read. `near` decides the day that it is counted on: its own event time, else
+    that of the readable record before it in its file. None at the beginning of a file: then the file's entry
+    in `Parsed.begun` stands in, once there is one."""
 
     file: str
     line: int
@@ -37,22 +67,26 @@ class Reject:
 
 @dataclass(frozen=True)
 class Parsed:
-    """One step of reading: some rows and some rejects. Rows outside of the window are left out already."""
+    """One step of reading: some rows and some rejects. Rows outside of the window are left out already;
+    rejects whose `near` is outside may be. `begun` maps files to the time of their first readable record.
+    """
 
     rows: list[Row] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    begun: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Opener:
-    """What a source gets besides its settings: how to reach bytes (`ingest/doors`), and where it stands.
+    """What a source gets besides its settings: a way to the bytes (`ingest/doors`), and its place in the
+    configuration for messages (`evalkit.toml: [sources.gateway]`).
 
-    `lines(path_or_glob)` yields (file, line number from 1, raw bytes of the line) for every line of every
-    matching file, in the order of file names, decompressed, in bounded memory: a line beyond the limit
-    comes as its first bytes with `too_long` set.
+    `lines(settings)` yields every line of every matching file, in the order of file names, decompressed, in
+    bounded memory.
     """
 
-    lines: Callable[[SourceSettings], Iterator[Any]]
+    lines: Callable[[SourceSettings], Iterator[Line]]
+    where: str
 
 
 @dataclass(frozen=True)

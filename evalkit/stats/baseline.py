@@ -1,4 +1,5 @@
-"""What a daily metric should have been, from its earlier days, and how far a day is from that; which metric matters is decided elsewhere.
+"""What a daily metric should have been, from its earlier days, and how far a day is from that;
+which metric matters is decided elsewhere.
 
 The model of a day's mean: m_i = mu + weekday_i + day_i + sampling_i, with
     weekday ~ (0, omega2)     shrunk by empirical Bayes: few weeks of history pull towards 0,
@@ -82,7 +83,8 @@ def expect(
     """Expected level of a metric on a target day, or on each day of a target window.
 
     Args:
-        days: [h] day ordinals of the history (any fixed count of days; equal modulo 7 = same weekday).
+        days: [h] day ordinals of the history (any fixed count of days; equal modulo 7 = same
+        weekday).
         n: [h] rows behind each day.
         mean: [h] means of those rows.
         variance: [h] sample variances of those rows; NaN where unknown (n < 2).
@@ -96,7 +98,8 @@ def expect(
         ValueError: on unequal lengths, or a target day that is also in the history.
 
     Formulas: tau2 by the two-step moment estimator of DerSimonian and Kacker (2007), Contemp. Clin.
-    Trials 28:105 (a DerSimonian-Laird step from equal weights), cut at 0; omega2 by the same moments
+    Trials 28:105 (a DerSimonian-Laird step from equal weights), cut at 0; omega2 by the same
+    moments
     of the fit without weekdays; expectation and its covariance by best linear unbiased prediction,
     Robinson (1991), Statistical Science 6:15.
     """

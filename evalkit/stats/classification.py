@@ -95,7 +95,8 @@ def auroc_interval(
     draws: int = 1000,
     seed: int = 0,
 ) -> tuple[float | None, float | None]:
-    """Bootstrap percentile interval of the AUROC, resampling whole groups when rows are not independent.
+    """Bootstrap percentile interval of the AUROC, resampling whole groups when rows are not
+    independent.
 
     Args:
         labels: [n] of 0/1.
@@ -109,7 +110,8 @@ def auroc_interval(
     Raises:
         ValueError: as `auroc`.
 
-    Method: Efron and Tibshirani (1993), chapter 13; by cluster: Field and Welsh (2007), JRSS B 69:369.
+    Method: Efron and Tibshirani (1993), chapter 13; by cluster: Field and Welsh (2007), JRSS B
+    69:369.
     """
     positive, values = _checked(labels, scores)
     if positive.all() or not positive.any():
@@ -209,7 +211,8 @@ def at_threshold(labels: ArrayLike, scores: ArrayLike, threshold: float) -> AtTh
 
 
 def best_threshold(labels: ArrayLike, scores: ArrayLike) -> float | None:
-    """The threshold with the highest balanced accuracy (Youden's J); the lowest such score on a tie.
+    """The threshold with the highest balanced accuracy (Youden's J); the lowest such score on a
+    tie.
 
     Args:
         labels: [n] of 0/1.
@@ -226,7 +229,7 @@ def best_threshold(labels: ArrayLike, scores: ArrayLike) -> float | None:
     order = np.argsort(values, kind="stable")
     starts = _groups_of_ties(values[order])
     hit = positive[order]
-    below_positive = (np.cumsum(hit) - hit)[starts]
+    below_positive: NDArray[np.int64] = (np.cumsum(hit) - hit)[starts]
     below_negative = starts - below_positive
     youden = below_negative / (len(positive) - n_positive) - below_positive / n_positive
     return float(values[order][starts[int(np.argmax(youden))]])

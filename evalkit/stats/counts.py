@@ -114,7 +114,7 @@ def _not_outlying(past: Vector, group: NDArray[np.int64]) -> NDArray[np.bool_]:
     # Square roots make the spread of counts nearly the same at every level (Anscombe 1948).
     distance = np.sqrt(past + 0.375) - np.sqrt(centre + 0.375)
     robust = max(0.5, 1.4826 * float(np.median(np.abs(distance))))
-    keep = np.abs(distance) <= OUTLIER_DISTANCE * robust
+    keep: NDArray[np.bool_] = np.abs(distance) <= OUTLIER_DISTANCE * robust
     if int(np.sum(~keep)) > MAX_OUTLIER_SHARE * len(past):
         return np.ones(len(past), dtype=np.bool_)
     return keep

@@ -1,4 +1,5 @@
-"""Fixed-bin histograms that merge by addition, for rollup; which metric uses which scale is not decided here."""
+"""Fixed-bin histograms that merge by addition, for rollup; which metric uses which scale is not
+decided here."""
 
 from __future__ import annotations
 
@@ -117,7 +118,8 @@ def sparse(counts: ArrayLike) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
 
 
 def dense(indices: ArrayLike, counts: ArrayLike, scale: Scale) -> NDArray[np.int64]:
-    """Rebuild a full histogram from its filled bins; repeated indices add up, so parts may be joined end to end.
+    """Rebuild a full histogram from its filled bins; repeated indices add up, so parts may be
+    joined end to end.
 
     Args:
         indices: [k] bin numbers.

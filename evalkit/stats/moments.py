@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 
 @dataclass(frozen=True)
 class Moments:
-    """Number, mean and sum of squared deviations of a sample; `a + b` is the summary of both together.
+    """Number, mean and sum of squared deviations of a sample; `a + b` is the summary of both
+    together.
 
     `squares` (the sum of squared deviations from the mean) is kept instead of the variance,
     since it merges without loss when one side has a single row.

@@ -23,7 +23,8 @@ def _step_up(p_values: ArrayLike, penalty: float) -> NDArray[np.float64]:
 
 
 def benjamini_hochberg(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Adjusted p-values of Benjamini and Hochberg; reject where <= the tolerated share of false alarms.
+    """Adjusted p-values of Benjamini and Hochberg; reject where <= the tolerated share of false
+    alarms.
 
     Args:
         p_values: [m] p-values, independent or positively dependent (metrics of one night are).

@@ -1,4 +1,5 @@
-"""Signs that a response declines to answer: refusals, "not in the context", "I don't know"; the verdict itself is a scorer's."""
+"""Signs that a response declines to answer: refusals, "not in the context", "I don't know"; the
+verdict itself is a scorer's."""
 
 from __future__ import annotations
 
@@ -54,61 +55,89 @@ class AbstentionCues:
 
 # Gaps are bounded in words and in letters a word, so each pattern is linear on any text.
 _GAP = r"(?:[\w'\u2019-]{1,30}+[ ,]{1,3}+)"
-_NOT = r"(?:not|n['\u2019]t)"
-_SOURCE = (
-    r"(?:context|passages?|documents?|documentation|text|article|sources?|excerpts?|material|materials"
-    r"|information|content|data|knowledge\ base|records?|transcript|contexts|snippets?|paragraphs?|report)"
-)
-_TELL = (
-    r"(?:mention|specif(?:y|ied)|state|provide|contain|include|say|give|discuss|address|indicate|cover"
-    r"|describe|reveal|disclose|answer|list|explain|detail|offer|available|found|clear|possible|known)(?:e?d|s)?"
-)
-_PATTERNS: tuple[tuple[CueKind, re.Pattern[str]], ...] = tuple(
-    (kind, re.compile(pattern, re.IGNORECASE))
-    for kind, pattern in (
-        (
-            "refusal",
-            rf"\b(?:i|we)(?:['\u2019]m|\ am|['\u2019]re|\ are)?\ (?:cannot|can\ not|can['\u2019]t|could\ not"
-            rf"|couldn['\u2019]t|won['\u2019]t|will\ not|unable\ to|not\ able\ to|not\ allowed\ to|decline\ to|must\ decline)"
-            rf"\ {_GAP}{{0,2}}?(?:help|assist|comply|fulfil|fulfill|support|engage|discuss|do\ that|do\ this|share|create|generate|write|provide)\b"
-            r"|\bas\ an\ ai\b|\bas\ a\ (?:large\ )?language\ model\b|\bagainst\ (?:my|our|the)\ (?:policy|policies|guidelines)\b"
-            r"|\bi\ must\ decline\b",
-        ),
-        (
-            "not_in_context",
-            rf"\b(?:does|do|did|is|are|was|were|has|have)(?:\ {_NOT}|n['\u2019]t)\ {_GAP}{{0,3}}?{_TELL}\b"
-            rf"(?=[^.!?\n]{{0,200}}?\b{_SOURCE}\b)"
-            rf"|\b{_SOURCE}\ {_GAP}{{0,4}}?(?:does|do|did|is|are|was|were)(?:\ {_NOT}|n['\u2019]t)\ {_GAP}{{0,3}}?{_TELL}\b"
-            rf"|\b(?:there\ (?:is|was|are|were)|i\ (?:found|see|have|could\ find)|contains?|provides?|has|have|gives?)\ (?:no|not\ enough|insufficient)\ "
-            rf"{_GAP}{{0,3}}?(?:information|mention|details?|evidence|answer|indication|data|reference|record|context)\b"
-            rf"|\b(?:no|not\ enough|insufficient)\ {_GAP}{{0,2}}?(?:information|mention|details?|data|context)\ {_GAP}{{0,4}}?"
-            r"(?:available|provided|given|found|about|on|regarding|to\ answer|in\ the)\b"
-            rf"|\b(?:not|n['\u2019]t)\ (?:explicitly\ |specifically\ |directly\ )?(?:mentioned|specified|stated|provided|given|included|covered|available|found|discussed|addressed)"
-            rf"\ (?:in|by|within)\ {_GAP}{{0,4}}?{_SOURCE}\b"
-            rf"|\b(?:can(?:not|['\u2019]t|\ not)|could(?:n['\u2019]t|\ not)|unable\ to|not\ able\ to|impossible\ to)\ {_GAP}{{0,2}}?"
-            rf"(?:answer|determine|find|tell|conclude|infer|locate|confirm)\b(?=[^.!?\n]{{0,200}}?\b{_SOURCE}\b)"
-            r"|\bunable\ to\ answer\b|\bunanswerable\b|\boutside\ (?:of\ )?(?:the\ )?(?:scope|context)\b",
-        ),
-        (
-            "unknown",
-            rf"\b(?:i|we)\ (?:do\ {_NOT}|don['\u2019]t|really\ don['\u2019]t)\ {_GAP}{{0,2}}?(?:know|have\ (?:access|information|enough|any\ information|the\ information|that\ information|data|details|an\ answer))\b"
-            r"|\b(?:i['\u2019]m|i\ am|we['\u2019]re|we\ are)\ (?:not\ (?:sure|certain|aware|able\ to\ (?:answer|say|determine|find))|unsure|unaware|unable\ to\ (?:answer|say|determine|find))\b"
-            r"|\bi\ (?:cannot|can['\u2019]t|could\ not|couldn['\u2019]t)\ (?:answer|find|determine|locate|confirm|verify|tell|say)\b"
-            r"|\bit\ is\ (?:not\ (?:clear|known|possible\ to)|unclear|unknown|impossible\ to)\b|\bno\ idea\b"
-            r"|^\W{0,8}(?:unknown|n/a|not\ (?:sure|available|applicable|enough\ information|known|found|mentioned|stated|specified)|no\ answer)\W{0,8}$",
-        ),
-        (
-            "ask_back",
-            r"\b(?:could|can|would)\ you\ (?:please\ )?(?:provide|clarify|share|specify|give|rephrase|tell\ me)\b"
-            r"|\bplease\ (?:provide|clarify|specify|share|rephrase|check|consult|contact|refer)\b"
-            r"|\blet\ me\ know\b|\bfeel\ free\b|\bif\ you\ (?:have|can|could|would|need|provide)\b"
-            r"|\b(?:i['\u2019]d|i\ would|i['\u2019]ll)\ be\ (?:happy|glad)\b|\bi\ (?:recommend|suggest)\ (?:checking|consulting|contacting|looking)\b"
-            r"|\bis\ there\ anything\ else\b|\bhow\ (?:can|may)\ i\ help\b",
-        ),
-    )
+_ADVERB = r"(?:[a-z]{1,20}ly|even|been|be|seem\ to|appear\ to)"
+_NOT = r"(?:\ not|n['\u2019]t)"
+_CANNOT = r"(?:cannot|can\ not|can['\u2019]t|could\ not|couldn['\u2019]t|unable\ to|not\ able\ to)"
+_SOURCE = r"""(?:contexts?|passages?|documents?|documentation|text|article|sources?|excerpts?
+    |materials?|information|content|data|knowledge\ base|records?|transcript|snippets?|paragraphs?
+    |report)"""
+_TELL = r"""(?:mention|specif(?:y|ied)|state|provide|contain|include|say|give|discuss|address
+    |indicate|cover|describe|reveal|disclose|answer|list|explain|detail|offer|available|found|clear
+    |possible|known)(?:e?d|s)?"""
+_SOUGHT = r"(?:information|mention|details?|evidence|answer|indication|data|reference|context)"
+
+_REFUSAL = rf"""
+    \b(?:i|we)(?:['\u2019](?:m|re)|\ am|\ are)?
+        \ (?:{_CANNOT}|won['\u2019]t|will\ not|not\ allowed\ to|decline\ to|must\ decline\ to)
+        \ {_GAP}{{0,2}}?(?:help|assist|comply|fulfill?|support|engage|discuss|do\
+        (?:that|this)|share
+            |create|generate|write|provide)\b
+    |\bas\ an\ ai\b
+    |\bas\ a\ (?:large\ )?language\ model\b
+    |\bagainst\ (?:my|our|the)\ (?:policy|policies|guidelines)\b
+    |\bi\ must\ decline\b
+"""
+_NOT_IN_CONTEXT = rf"""
+    # "does not mention ... in the passage", "is not stated in the text"
+    \b(?:does|do|did|is|are|was|were|has|have){_NOT}\ (?:{_ADVERB}\ ){{0,2}}{_TELL}\b
+        (?=[^.!?\n]{{0,200}}?\b{_SOURCE}\b)
+    # "the context does not say"
+    |\b{_SOURCE}\ {_GAP}{{0,4}}?(?:does|do|did|is|are|was|were){_NOT}\ (?:{_ADVERB}\ ){{0,2}}{_TELL}\b
+    # "there is no information", "the passage has no mention"
+    |\b(?:there\ (?:is|was|are|were)|i\ (?:found|see|have|could\ find)|contains?|provides?|has|have
+        |gives?)\ (?:no|not\ enough|insufficient)\ {_GAP}{{0,3}}?{_SOUGHT}\b
+    |\b(?:no|not\ enough|insufficient)\ {_GAP}{{0,2}}?(?:information|mention|details?|data|context)
+        \ {_GAP}{{0,4}}?(?:available|provided|given|found|about|on|regarding|to\ answer|in\ the)\b
+    |\b(?:not|n['\u2019]t)\ (?:explicitly\ |specifically\ |directly\ )?
+        (?:mentioned|specified|stated|provided|given|included|covered|available|found|discussed)
+        \ (?:in|by|within)\ {_GAP}{{0,4}}?{_SOURCE}\b
+    # "cannot be determined from the context"
+    |\b{_CANNOT}\
+    {_GAP}{{0,2}}?(?:answer|determine|find|tell|conclude|infer|locate|confirm)(?:e?d)?\b
+        (?=[^.!?\n]{{0,200}}?\b{_SOURCE}\b)
+    |\bunable\ to\ answer\b
+    |\bunanswerable\b
+    |\boutside\ (?:of\ )?(?:the\ )?(?:scope|context)\b
+"""
+_UNKNOWN = rf"""
+    \b(?:i|we)\ (?:really\ )?do{_NOT}\ {_GAP}{{0,2}}?
+        (?:know|have\ {_GAP}{{0,2}}?(?:access|information|enough|data|details|answer))\b
+    |\b(?:i|we)(?:['\u2019](?:m|re)|\ am|\ are)\ (?:not\ (?:sure|certain|aware)|unsure|unaware)\b
+    |\b(?:i|we)(?:['\u2019](?:m|re)|\ am|\ are)?\ {_CANNOT}
+        \ (?:answer|say|determine|find|locate|confirm|verify|tell)\b
+    |\bit\ is\ (?:not\ (?:clear|known|possible\ to)|unclear|unknown|impossible\ to)\b
+    |\bno\ idea\b
+    # the whole sentence
+    |^\W{{0,8}}(?:unknown|n/a|no\ answer|not\ (?:sure|available|applicable|enough\ information|known
+        |found|mentioned|stated|specified))\W{{0,8}}$
+"""
+_ASK_BACK = r"""
+    \b(?:could|can|would)\ you\ (?:please\ )?
+        (?:provide|clarify|share|specify|give|rephrase|tell\ me)\b
+    |\bplease\ (?:provide|clarify|specify|share|rephrase|check|consult|contact|refer)\b
+    |\blet\ me\ know\b
+    |\bfeel\ free\b
+    |\bif\ you\ (?:have|can|could|would|need|provide)\b
+    |\b(?:i['\u2019]d|i\ would|i['\u2019]ll)\ be\ (?:happy|glad)\b
+    |\bi\ (?:recommend|suggest)\ (?:checking|consulting|contacting|looking)\b
+    |\bis\ there\ anything\ else\b
+    |\bhow\ (?:can|may)\ i\ help\b
+"""
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE | re.VERBOSE)
+
+
+_PATTERNS: tuple[tuple[CueKind, re.Pattern[str]], ...] = (
+    ("refusal", _compiled(_REFUSAL)),
+    ("not_in_context", _compiled(_NOT_IN_CONTEXT)),
+    ("unknown", _compiled(_UNKNOWN)),
+    ("ask_back", _compiled(_ASK_BACK)),
 )
 _APOLOGY = re.compile(
-    r"\W{0,8}(?:i['\u2019]m|i\ am|we['\u2019]re)?\ ?(?:very\ |so\ )?(?:sorry|apologi[sz]e|apologies|unfortunately)\b",
+    r"\W{0,8}(?:i['\u2019]m|i am|we['\u2019]re|i)? ?(?:very |so )?"
+    r"(?:sorry|apologi[sz]e|apologies|unfortunately)\b",
     re.IGNORECASE,
 )
 
@@ -119,11 +148,13 @@ def cues(text: str) -> AbstentionCues:
     Args:
         text: the response.
     Returns:
-        Which signs, where, how much of the response they take, and whether real content stands beside
-        them: "The context does not say. It was 1969." both declines and answers. An offer or a question
+        Which signs, where, how much of the response they take, and whether real content stands
+        beside
+        them: "The context does not say. It was 1969." both declines and answers. An offer or a
+        question
         back ("let me know if ...") is no content, and no abstention by itself.
 
-    >>> found = cues("I'm sorry, but the context does not mention his age. Let me know if I can help.")
+    >>> found = cues("Sorry, the context does not mention his age. Let me know.")
     >>> [cue.kind for cue in found.cues], found.is_whole
     (['not_in_context', 'ask_back'], True)
     """

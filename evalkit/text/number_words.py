@@ -110,7 +110,8 @@ def _is_year(first: Phrase, second: Phrase) -> bool:
 
 def _read(run: list[re.Match[str]], begin: int) -> tuple[int, Phrase | None]:
     """Grammar: [half a] | units, tens, hundreds, each followed by scales; "and" after a scale."""
-    total, part = 0.0, None  # finished scales; the group being read
+    total = 0.0  # finished scales
+    part: float | None = None  # the group being read
     step, last_large = 1.0, float("inf")
     at, good = begin, begin
     is_ordinal = False
@@ -166,7 +167,6 @@ def _read(run: list[re.Match[str]], begin: int) -> tuple[int, Phrase | None]:
         return 1, None
     last = run[good - 1]
     is_bare_one = good - begin == 1 and run[begin][0].casefold() == "one"
-    value = total + (part or 0.0)
     return good - begin, Phrase(
-        value, step, is_ordinal, is_bare_one, run[begin].start(), last.end()
+        total + (part or 0.0), step, is_ordinal, is_bare_one, run[begin].start(), last.end()
     )

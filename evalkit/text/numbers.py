@@ -1,4 +1,5 @@
-"""Numbers, dates, times and amounts of a text with their normal value, and when one supports another; their wording lives in `number_words`."""
+"""Numbers, dates, times and amounts of a text with their normal value, and when one supports
+another; their wording lives in `number_words`."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ class Number:
             yyyymmdd for dates with 0 where the text leaves the year or day out.
         kind: what sort of number.
         unit: "%", a currency code, or the singular unit beside it; None without.
-        step: worth of the last digit written: 100000.0 for "3.5 million". A number rounded to it supports it.
+        step: worth of the last digit written: 100000.0 for "3.5 million". A number rounded to it
+        supports it.
         approximate: whether "about", "nearly", "over" or the like stands before it.
         start, end: where it stands.
     """
@@ -44,7 +46,8 @@ _MONTH = (
 _DATE = re.compile(
     r"\b(?:(?P<y1>\d{4})-(?P<m1>\d{1,2})-(?P<d1>\d{1,2})(?!\d)"
     r"|(?P<a>\d{1,2})/(?P<b>\d{1,2})/(?P<y2>\d{4})(?!\d)"
-    rf"|(?P<d3>\d{{1,2}})(?:st|nd|rd|th)?\ (?:of\ )?{_MONTH.format(3)}(?:,?\ (?P<y3>\d{{4}})(?!\d))?"
+    rf"|(?P<d3>\d{{1,2}})(?:st|nd|rd|th)?\ (?:of\ )?{_MONTH.format(3)}"
+    r"(?:,?\ (?P<y3>\d{4})(?!\d))?"
     rf"|{_MONTH.format(4)}\ (?P<d4>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,?\ (?P<y4>\d{{4}})(?!\d))?"
     rf"|{_MONTH.format(5)},?\ (?P<y5>\d{{4}})(?!\d))",
     re.IGNORECASE,
@@ -53,7 +56,8 @@ _TIME = re.compile(r"\b(\d{1,2}):([0-5]\d)(?::[0-5]\d)?(?:\ ?([ap])\.?m\b)?", re
 _DIGITS = re.compile(r"\d++(?:[.,]\d++)*+")
 _AFTER = re.compile(
     r"(?P<ordinal>(?:st|nd|rd|th)\b)"
-    r"|(?:[ -]?(?P<magnitude>hundred|thousand|million|billion|trillion|mn|bn|tn)\b|(?P<letter>[kKmMbB])\b)?"
+    r"|(?:[ -]?(?P<magnitude>hundred|thousand|million|billion|trillion|mn|bn|tn)\b"
+    r"|(?P<letter>[kKmMbB])\b)?"
     r"(?P<percent>[ -]?(?:%|percent\b|per\ cent\b|percentage\ points?\b))?",
     re.IGNORECASE,
 )
@@ -97,19 +101,20 @@ def facts(text: str) -> list[Number]:
     Args:
         text: any text.
     Returns:
-        Ordered, disjoint numbers. Version numbers, addresses and digits inside names ("GPT-4o", "B2")
+        Ordered, disjoint numbers. Version numbers, addresses and digits inside names ("GPT-4o",
+        "B2")
         are no numbers, and neither is a lone "one".
 
-    >>> [(n.value, n.kind, n.unit) for n in facts("About 3.5 million people paid $20 on Nov 22, 2026.")]
-    [(3500000.0, 'cardinal', 'person'), (20.0, 'money', 'USD'), (20261122.0, 'date', None)]
+    >>> [(n.value, n.kind, n.unit) for n in facts("3.5 million people paid $20 on Nov 22.")]
+    [(3500000.0, 'cardinal', 'person'), (20.0, 'money', 'USD'), (1122.0, 'date', None)]
     """
     found: list[Number] = []
     taken = [*_dates(text), *_times(text)]
     found.extend(number for number in taken)
-    busy = [(n.start, n.end) for n in found]
+    busy = {(n.start, n.end) for n in found}
     found.extend(_digits(text))
     found.extend(_worded(text))
-    # Dates come first in `busy` order only; overlaps are settled by position and by that rank.
+    # Where two overlap, the one that begins first stays; then dates and times; then the longer.
     ranked = sorted(found, key=lambda n: (n.start, (n.start, n.end) not in busy, -n.end))
     kept: list[Number] = []
     for number in ranked:
@@ -126,7 +131,8 @@ def supported(number: Number, others: Iterable[Number]) -> bool:
         others: the evidence.
     Returns:
         True when one agrees in unit (where both have one) and, rounded as the claim is written, in
-        value. "About" and its kin, in the claim, widen that to one unit of the last digit that is not
+        value. "About" and its kin, in the claim, widen that to one unit of the last digit that is
+        not
         a closing zero, or 5 %. A claim more exact than its evidence is not supported.
 
     >>> claim, = facts("about 3.5 million")
@@ -145,7 +151,8 @@ def _agrees(claim: Number, other: Number) -> bool:
     if claim.unit and other.unit and claim.unit != other.unit:
         return False
     if (claim.kind == "percent") != (other.kind == "percent"):
-        # "half" and 50 %: a fraction below 1 meets a percentage, a bare figure meets its own digits.
+        # "half" and 50 %: a fraction below 1 meets a percentage, a bare figure meets its own
+        # digits.
         if claim.kind == "percent" and 0 < other.value < 1:
             wanted, step = wanted / 100, step / 100
         elif other.kind == "percent" and 0 < wanted < 1:
@@ -172,7 +179,7 @@ def _last_digit(value: float, step: float) -> float:
 def _dates_agree(claim: Number, other: Number) -> bool:
     if claim.kind == "year" or other.kind == "year":
         dated, year = (other, claim) if claim.kind == "year" else (claim, other)
-        # A bare year says less than a date: it supports only a date that is no more than a month of it.
+        # A date supports its year; a year says too little to support a date.
         return claim.kind == "year" and dated.value // 10000 == year.value
     if claim.kind != other.kind:
         return False

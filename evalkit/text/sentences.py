@@ -1,4 +1,5 @@
-"""Splits text into sentences with exact offsets, in time linear in its length; it knows English best and other scripts by their stops."""
+"""Splits text into sentences with exact offsets, in time linear in its length; it knows English
+best and other scripts by their stops."""
 
 from __future__ import annotations
 
@@ -47,12 +48,14 @@ _STOPS = ".!?\u2026\u203c\u2047\u2048\u2049"
 _WIDE_STOPS = "\u3002\uff01\uff1f\uff61\u061f\u06d4\u0964\u0965\u1362\u104b\u17d4"
 # No part of this can fail after it began to match, so nothing is ever scanned twice.
 _STOP = re.compile(
-    rf"[{_STOPS}{_WIDE_STOPS}]++(?:[\"'\u201d\u2019\u00bb)\]}}*_`\u300d\u300f\uff09]|\[\d{{1,3}}\])*+"
+    rf"[{_STOPS}{_WIDE_STOPS}]++"
+    rf"(?:[\"'\u201d\u2019\u00bb)\]}}*_`\u300d\u300f\uff09]|\[\d{{1,3}}\])*+"
 )
 _SPACE = re.compile(r"\s*+")
 _OPENERS = "\"'\u201c\u2018\u00ab([{*_`\u300c\u300e\u00bf\u00a1"
 _MARKER = re.compile(
-    r"[ \t]{0,40}+(?:>[ \t]?){0,5}+(?:#{1,6}[ \t]++|[-*+\u2022\u2023\u25aa\u25cf\u25e6\u2013][ \t]++(?:\[[ xX]\][ \t]++)?"
+    r"[ \t]{0,40}+(?:>[ \t]?){0,5}+(?:#{1,6}[ \t]++"
+    r"|[-*+\u2022\u2023\u25aa\u25cf\u25e6\u2013][ \t]++(?:\[[ xX]\][ \t]++)?"
     r"|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,4})[.)][ \t]++)?"
 )
 _FENCE = re.compile(r"[ \t]{0,12}+(`{3,}|~{3,})")

@@ -1,4 +1,5 @@
-"""Words of a text, folded so that equal words compare equal, and their n-grams; sentence ends live in `sentences`."""
+"""Words of a text, folded so that equal words compare equal, and their n-grams; sentence ends live
+in `sentences`."""
 
 from __future__ import annotations
 
@@ -50,8 +51,8 @@ def tokens(text: str) -> list[Token]:
     Returns:
         Ordered, disjoint tokens. Words are folded by `fold`; numbers stay whole ("3.5", "1,000").
 
-    >>> tokens("Wu's 1,000 km")
-    [Token(word='wu', start=0, end=4), Token(word='1000', start=5, end=10), Token(word='km', start=11, end=13)]
+    >>> [tuple(token) for token in tokens("Wu's 1,000 km")]
+    [('wu', 0, 4), ('1000', 5, 10), ('km', 11, 13)]
     """
     pattern = _ASCII if text.isascii() else _ANY
     return [Token(fold(m[0]), m.start(), m.end()) for m in pattern.finditer(text)]
@@ -64,7 +65,8 @@ def words(text: str) -> list[str]:
 
 
 def fold(word: str) -> str:
-    """One form of a word: case folded, compatibility forms unified, without possessive or thousands separators.
+    """One form of a word: case folded, compatibility forms unified, without possessive or
+    thousands separators.
 
     >>> fold("Smith’s"), fold("12,500.50")
     ('smith', '12500.50')
@@ -90,7 +92,8 @@ def content_words(text: str) -> list[str]:
 def stem(word: str) -> str:
     """A light English stem, so that "rates" meets "rate" and "increased" meets "increase".
 
-    Plurals by Harman (1991), J. Am. Soc. Inf. Sci. 42:7; then -ed, -ing and a final e. Both sides of
+    Plurals by Harman (1991), J. Am. Soc. Inf. Sci. 42:7; then -ed, -ing and a final e. Both sides
+    of
     a comparison must be stemmed; a stem is no word to show.
 
     >>> [stem(word) for word in ("rates", "rate", "studies", "increased", "glass", "2000s")]

@@ -1,0 +1,44 @@
+# evalkit: `make run` shows it on sample traffic, `make test` proves it. Needs Python >= 3.11 and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+OUT := out
+
+.PHONY: run setup test test-slow check format bench clean
+
+run: $(STAMP)  ## all nights of the sample traffic; prints where the newest page is
+	@mkdir -p $(OUT)
+	@$(BIN)/evalkit backfill --config datasets/sample/evalkit.toml --from 2026-10-24 --to 2026-11-22; \
+	status=$$?; [ $$status -le 1 ]
+
+setup: $(STAMP)  ## a virtual environment with everything, pinned
+
+# torch first and by itself: its CPU build is enough, and what follows then leaves it alone
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,openvino]' -c constraints.txt
+	@touch $@
+
+check: $(STAMP)  ## format, lint, types, import floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(STAMP)  ## everything but the slow tests
+	$(BIN)/pytest
+
+test-slow: $(STAMP)  ## real Airflow, real browser, kill tests, simulations
+	$(BIN)/pytest -m slow --timeout=1800
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP)  ## benchmarks: ratios against named baselines, measured in one run
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(OUT) dist build

@@ -1,0 +1,143 @@
+"""The one sentence at the top: was last night good, and if not what got worse, since when and beside what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from evalkit.metrics import Metric
+from evalkit.reporting.display import clip
+from evalkit.reporting.summary import NightSummary
+from evalkit.reporting.words import label, long_date, moved, plural, where, worse
+
+__all__ = ["Verdict", "effect", "headline_of", "verdict"]
+
+Tone = Literal["good", "bad", "partial", "failed"]
+_TONES: dict[str, tuple[Tone, str, str]] = {
+    "healthy": ("good", "A good night", "Good"),
+    "findings": ("bad", "Not a good night", "Findings"),
+    "degraded": ("partial", "Not the whole picture", "Incomplete"),
+    "failed": ("failed", "The night failed", "Failed"),
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How the night was.
+
+    `word` is the short form for tables, `lead` the beginning of the sentence and `rest` what follows;
+    `also` is a second, smaller sentence (may be empty).
+    """
+
+    tone: Tone
+    word: str
+    lead: str
+    rest: str
+    also: str
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.lead}: {self.rest}" if self.rest else f"{self.lead}."
+
+
+def verdict(night: NightSummary, findings: Sequence[Mapping[str, Any]]) -> Verdict:
+    """The verdict of a night; `findings` are the day's, the most important first."""
+    tone, lead, word = _TONES[night.status]
+    open_ones = [finding for finding in findings if finding["status"] != "resolved"]
+    worth = [finding for finding in open_ones if finding["severity"] != "info"]
+    if night.status in {"failed", "degraded"}:
+        rest = _sentence(night.reasons[0]) if night.reasons else "no reason was given."
+        also = ". ".join(_lower_end(reason) for reason in night.reasons[1:4])
+        also = f"{also}." if also else ""
+        if worth:
+            top = f"Besides, {_first_small(headline_of(worth[0], night.metrics))}{_since(worth[0], night)}."
+            also = f"{also} {top}".strip()
+        return Verdict(tone, word, lead, clip(rest, 400), clip(also, 600))
+    if night.status == "findings" and open_ones:
+        top = (worth or open_ones)[0]
+        rest = _first_small(headline_of(top, night.metrics)) + _since(top, night) + _beside(top) + "."
+        return Verdict(tone, word, lead, clip(rest, 500), _others(open_ones, worth, top))
+    if night.status == "findings":
+        rest = _sentence(night.reasons[0]) if night.reasons else ""
+        return Verdict(tone, word, lead, clip(rest, 400), "")
+    seen = night.counts.get("accepted")
+    rest = "nothing got worse" + (f" in {plural(seen, 'interaction')}" if seen else "") + "."
+    also = ""
+    if open_ones:
+        one = len(open_ones) == 1
+        also = f"{plural(len(open_ones), 'thing')} worth knowing {'stands' if one else 'stand'} below."
+    resolved = len(findings) - len(open_ones)
+    if resolved:
+        also = f"{also} {plural(resolved, 'finding')} resolved.".strip()
+    return Verdict(tone, word, lead, rest, also)
+
+
+def headline_of(finding: Mapping[str, Any], metrics: Mapping[str, Metric]) -> str:
+    """A finding in a few words: the metric, where, and its move; the detector's title when there is none."""
+    move = moved(dict(finding), dict(metrics))
+    if not move or finding["metric"] is None:
+        return clip((finding["title"] or finding["kind"] or "something changed").rstrip(". "), 240)
+    place = where(finding["segment"], finding["value_of_segment"])
+    return f"{label(finding['metric'])}{' ' + clip(place, 80) if place else ''} is {move}"
+
+
+def effect(finding: Mapping[str, Any], metrics: Mapping[str, Metric]) -> str:
+    """A finding's effect with its interval: `+0.13 (95 % interval +0.09 to +0.17)`."""
+    value, lower, upper = finding["effect"], finding["lower"], finding["upper"]
+    if value is None:
+        return ""
+    metric = metrics.get(finding["metric"] or "")
+    unit = metric.unit if metric else "score"
+    if finding["effect_kind"] == "ratio":
+        text = [f"{number * 100:+,.0f} %" for number in (value, lower, upper) if number is not None]
+    elif unit == "share":
+        text = [f"{number * 100:+.1f}" for number in (value, lower, upper) if number is not None]
+        text[0] += " points"
+    elif unit in {"score", "probability"}:
+        digits = 2 if abs(value) >= 0.02 else 3
+        text = [f"{number:+.{digits}f}" for number in (value, lower, upper) if number is not None]
+    else:
+        text = [f"{number:+,.3g}" for number in (value, lower, upper) if number is not None]
+    text = [part.replace("-", "−") for part in text]
+    return f"{text[0]} (95 % interval {text[1]} to {text[2]})" if len(text) == 3 else text[0]
+
+
+def got_worse(finding: Mapping[str, Any], metrics: Mapping[str, Metric]) -> bool | None:
+    """Whether a finding's figure moved in the bad direction."""
+    return worse(finding["before"], finding["after"], metrics.get(finding["metric"] or ""))
+
+
+def _since(finding: Mapping[str, Any], night: NightSummary) -> str:
+    day = finding["since"]
+    return f" since {long_date(day, night.day)}" if day is not None and day < night.day else ""
+
+
+def _beside(finding: Mapping[str, Any]) -> str:
+    cause = (finding["cause"] or "").strip().rstrip(".")
+    return f", while {_first_small(clip(cause, 200))}" if cause else ""
+
+
+def _others(
+    open_ones: Sequence[Mapping[str, Any]], worth: Sequence[Mapping[str, Any]], top: Mapping[str, Any]
+) -> str:
+    rest = max(len(worth or open_ones) - 1, 0)
+    new = sum(1 for finding in open_ones if finding["status"] == "new" and finding is not top)
+    if not rest:
+        return ""
+    text = f"{plural(rest, 'more finding')} below"
+    return f"{text}, {new} of them new." if new else f"{text}."
+
+
+def _sentence(text: str) -> str:
+    return f"{_first_small(text.strip().rstrip('.'))}."
+
+
+def _lower_end(text: str) -> str:
+    return text.strip().rstrip(".")
+
+
+def _first_small(text: str) -> str:
+    """The text as it goes on in a sentence: `Hallucination` becomes `hallucination`, `LLM` stays."""
+    word = text.split(" ", 1)[0]
+    return text[:1].lower() + text[1:] if word[1:].islower() or len(word) == 1 else text

@@ -1,0 +1,163 @@
+"""Fitted models that ship with evalkit: read from JSON, checked against their own hash, applied with numpy; fitting is done in `datasets/train`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalkit.errors import ModelError
+
+__all__ = ["Logistic", "digest", "hashes", "load", "load_all", "parse"]
+
+_PACKAGE = "evalkit.scoring"
+_FOLDER = "models"
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """A logistic model on clipped, standardised features.
+
+    probability = 1 / (1 + exp(-(intercept + sum_k coefficient_k * (clip(x_k, low_k, high_k) - mean_k) / scale_k)))
+
+    Attributes:
+        name: what it is called; `models/<name>.json` and its card `models/<name>.md`.
+        features: names of its inputs, in order.
+        low, high, mean, scale, coefficient: float64 [features].
+        intercept: at the prior below.
+        prior: share of positives that the probabilities are calibrated to.
+        threshold: the shipped cut, chosen on training sets only: positive from here on.
+        sha256: hash of the file's content.
+    """
+
+    name: str
+    features: tuple[str, ...]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    coefficient: NDArray[np.float64]
+    intercept: float
+    prior: float
+    threshold: float
+    sha256: str
+
+    def probability(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Probability of the positive class for each row of x, float64 [n, features].
+
+        A row's value depends on that row alone, to the last bit: its terms are summed exactly.
+        """
+        if x.ndim != 2 or x.shape[1] != len(self.features):
+            raise ValueError(f"{self.name}: {x.shape} is not [n, {len(self.features)}]")
+        terms = (np.clip(x, self.low, self.high) - self.mean) / self.scale * self.coefficient
+        return np.array([_sigmoid(math.fsum(row) + self.intercept) for row in terms.tolist()])
+
+    def of(self, values: Mapping[str, float]) -> float:
+        """Probability for one row of named features."""
+        row = np.array([[values[name] for name in self.features]], dtype=np.float64)
+        return float(self.probability(row)[0])
+
+
+def _sigmoid(z: float) -> float:
+    if z >= 0:
+        return 1 / (1 + math.exp(-z))
+    e = math.exp(z)
+    return e / (1 + e)
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 of a model's content without its own `sha256`, as canonical JSON."""
+    bare = {key: value for key, value in content.items() if key != "sha256"}
+    text = json.dumps(
+        bare, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def parse(text: str, where: str) -> Logistic:
+    """A model from the text of its file.
+
+    Args:
+        text: JSON as `datasets/train` writes it.
+        where: the file's name, for messages.
+
+    Raises:
+        ModelError: it is no such JSON, or its hash is not the one that it states.
+    """
+    try:
+        content = json.loads(text)
+        stated = content["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{where}: is no model file ({error}). Install evalkit again.") from error
+    found = digest(content)
+    if found != stated:
+        raise ModelError(
+            f"{where}: its content hashes to {found[:12]}..., but it states {str(stated)[:12]}...: the file was "
+            "changed after it was made. Install evalkit again, or make it anew with datasets/train."
+        )
+    try:
+        columns = content["features"]
+        made = Logistic(
+            name=str(content["name"]),
+            features=tuple(str(column["name"]) for column in columns),
+            low=_numbers(column["low"] for column in columns),
+            high=_numbers(column["high"] for column in columns),
+            mean=_numbers(column["mean"] for column in columns),
+            scale=_numbers(column["scale"] for column in columns),
+            coefficient=_numbers(column["coefficient"] for column in columns),
+            intercept=float(content["intercept"]),
+            prior=float(content["prior"]),
+            threshold=float(content["threshold"]),
+            sha256=stated,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{where}: lacks or misstates {error}. Install evalkit again.") from error
+    if not (made.scale > 0).all() or not (made.low <= made.high).all():
+        raise ModelError(f"{where}: a scale is not positive, or a range is empty.")
+    return made
+
+
+def _numbers(values: Iterable[Any]) -> NDArray[np.float64]:
+    return np.array([float(value) for value in values], dtype=np.float64)
+
+
+@cache
+def load(name: str) -> Logistic:
+    """A shipped model, checked against its hash.
+
+    Raises:
+        ModelError: there is no such model, or its file is not what it says.
+    """
+    path = files(_PACKAGE) / _FOLDER / f"{name}.json"
+    if not path.is_file():
+        raise ModelError(f"{name!r} is no shipped model. Known: {', '.join(_names())}.")
+    return parse(path.read_text(encoding="utf-8"), path.name)
+
+
+def load_all() -> Mapping[str, Logistic]:
+    """Every shipped model by name: what a `Batch` is given as `models`."""
+    return {name: load(name) for name in _names()}
+
+
+def hashes() -> dict[str, str]:
+    """SHA-256 of every shipped model by name, for the provenance of scores."""
+    return {name: model.sha256 for name, model in load_all().items()}
+
+
+def _names() -> list[str]:
+    folder = files(_PACKAGE) / _FOLDER
+    if not folder.is_dir():
+        return []
+    return sorted(
+        entry.name.removesuffix(".json")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".json")
+    )

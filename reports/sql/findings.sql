@@ -1,0 +1,10 @@
+-- What should someone know about this night? The most important first: severity, then new ones, then size.
+SELECT day, finding_id, detector, kind, severity, metric, segment, left(value_of_segment, 200) AS value_of_segment,
+       left(title, 400) AS title, before, after, effect, effect_kind, lower, upper, p_value, n, since, since_at,
+       left(cause, 600) AS cause, detail, examples[1:20] AS examples, status
+FROM findings
+WHERE day = $day
+ORDER BY CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END,
+         CASE status WHEN 'new' THEN 0 WHEN 'ongoing' THEN 1 ELSE 2 END,
+         abs(effect) DESC NULLS LAST, finding_id
+LIMIT 500

@@ -1,0 +1,84 @@
+"""A run that was killed at any instant and started again leaves the same tables as a run that was never killed."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from evalkit.lake import Lake
+from evalkit.schema import TABLES
+from tests.night.sample import SAMPLE
+
+DAYS = ("2026-10-28", "2026-10-29")
+MOMENTS = 30
+#: A run's own clock is the only thing that may differ.
+VOLATILE = ("started_at", "seconds")
+
+
+def prepare(folder: Path) -> Path:
+    """Two nights of some dozen interactions: small, so that thirty cold starts fit into some minutes."""
+    (folder / "logs").mkdir(parents=True)
+    for day in DAYS:
+        lines = gzip.decompress((SAMPLE / "logs" / f"{day}.jsonl.gz").read_bytes()).splitlines(keepends=True)
+        (folder / "logs" / f"{day}.jsonl").write_bytes(b"".join(lines[:30] + lines[-4:]))
+    shutil.copyfile(SAMPLE / "prices.json", folder / "prices.json")
+    (folder / "evalkit.toml").write_text(
+        '[sources.gateway]\nformat = "openai_log"\npath = "logs/*.jsonl"\n'
+        '[prices]\nfile = "prices.json"\n[scoring]\nbatch_rows = 16\n[report]\ndir = "pages"\n'
+    )
+    return folder / "evalkit.toml"
+
+
+def start(config: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "evalkit", "backfill", "-c", str(config), "--from", DAYS[0], "--to", DAYS[1]]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
+
+def tables(folder: Path) -> dict[str, pa.Table]:
+    lake = Lake(str(folder / "lake"))
+    found = {}
+    for table in TABLES:
+        rows = lake.read(table)
+        keep = [name for name in rows.column_names if name not in VOLATILE]
+        rows = rows.select(keep)
+        if table.name == "ledger":
+            rows = rows.sort_by([("day", "ascending"), ("kind", "ascending"), ("hour", "ascending")])
+        found[table.name] = rows
+    return found
+
+
+@pytest.mark.slow
+def test_killed_at_thirty_moments(tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    began = time.monotonic()
+    assert start(prepare(whole)).wait(300) in {0, 1, 2}
+    duration = time.monotonic() - began
+    expected = tables(whole)
+    assert expected["scores"].num_rows > 50
+
+    chance, killed = random.Random(20261122), 0
+    for i in range(MOMENTS):
+        folder = tmp_path / f"killed-{i}"
+        config = prepare(folder)
+        process = start(config)
+        # one moment in each thirtieth of the run, so that every step is hit
+        time.sleep(duration * (i + chance.random()) / MOMENTS)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            killed += 1
+        process.wait()
+        assert start(config).wait(300) in {0, 1, 2}
+        for name, rows in tables(folder).items():
+            assert rows.equals(expected[name]), f"{name} differs after a kill at moment {i}"
+        shutil.rmtree(folder)
+    assert killed >= MOMENTS * 0.7, f"only {killed} runs were still going when they were killed"
