@@ -81,7 +81,7 @@ class SourceSettings(_Section):
     path: str = Field(description="file, folder or glob, relative to the file; .gz is read as it is")
     required: bool = Field(True, description="false: no matching file is no error")
     question_pattern: str = Field(
-        r"(?:^|\n)\s*(?:Question|User question|Query)\s*:\s*",
+        r"(?:^|\n)[ \t]*(?:Question|User question|Query)\s*:\s*",
         description="regular expression that ends where the user's question begins, for prompts that "
         "hold contexts and question in one message; '' to take the whole message",
     )

@@ -1,4 +1,4 @@
-"""What tokens cost: a cost map in LiteLLM's shape, looked up and applied to the usage of one call. No files here."""
+"""What tokens cost: a cost map in LiteLLM's shape, applied to the usage of one call."""
 
 from __future__ import annotations
 
@@ -8,20 +8,24 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from evalkit.errors import ConfigError
 
-__all__ = ["Price", "PriceList", "Usage"]
+__all__ = ["Price", "PriceList", "Usage", "load"]
 
 _DATE_SUFFIX = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")
-_TIER = re.compile(r"^(input_cost_per_token|output_cost_per_token|cache_read_input_token_cost)_above_(\d+)k_tokens$")
+_TIER = re.compile(
+    r"^(input_cost_per_token|output_cost_per_token|cache_read_input_token_cost)_above_(\d+)k_tokens$"
+)
 
 
 @dataclass(frozen=True)
 class Usage:
-    """The tokens of one call. `inclusive`: cached tokens are part of `tokens_input` (OpenAI, Gemini); otherwise
-    they come on top (Anthropic, Bedrock)."""
+    """The tokens of one call. `inclusive`: cached tokens are part of `tokens_input` (OpenAI,
+    Gemini); otherwise they come on top (Anthropic, Bedrock)."""
 
     tokens_input: int
     tokens_output: int
@@ -32,7 +36,8 @@ class Usage:
 
 @dataclass(frozen=True)
 class Price:
-    """USD per ONE token, from one entry of the map; `above` holds (tokens, field, price) tiers by input tokens."""
+    """USD per ONE token, from one entry of the map; `above` holds (tokens, field, price) tiers by
+    input tokens."""
 
     input: float
     output: float
@@ -71,9 +76,37 @@ class Price:
         return price
 
 
+def load(path: Path | None = None) -> PriceList:
+    """The price list of a file, or the shipped one (`evalkit/default_prices.json`).
+
+    Raises:
+        ConfigError: the file cannot be read, or is no cost map.
+    """
+    where = "default_prices.json" if path is None else path.name
+    try:
+        if path is None:
+            data = (resources.files("evalkit") / "default_prices.json").read_bytes()
+        else:
+            data = path.read_bytes()
+        entries = json.loads(data)
+    except OSError as error:
+        raise ConfigError(
+            f"[prices] file: {path} cannot be read ({error.strerror}). Check the path, or leave "
+            "the key out to use the shipped list."
+        ) from error
+    except ValueError as error:  # no UTF-8, or no JSON
+        raise ConfigError(f"[prices] file: {path} is no JSON ({error}).") from error
+    if not isinstance(entries, Mapping):
+        raise ConfigError(
+            f"[prices] file: {path} is no cost map: it must map model names to prices."
+        )
+    return PriceList(entries, where)
+
+
 class PriceList:
-    """All prices of a cost map. An entry may carry `effective_from` (YYYY-MM-DD) or be a list of such entries:
-    then a call has the price of its day, so that cost trends do not move when a price is edited.
+    """All prices of a cost map. An entry may carry `effective_from` (YYYY-MM-DD) or be a list of
+    such entries: then a call has the price of its day, so that cost trends do not move when a price
+    is edited.
     """
 
     def __init__(self, entries: Mapping[str, Any], where: str = "price list") -> None:
@@ -109,7 +142,9 @@ class PriceList:
             except (TypeError, ValueError):
                 price = -1.0
             if not 0 <= price < 1:
-                raise ConfigError(f"{where}: {name}: {key}: {value!r} is no price in USD per one token.")
+                raise ConfigError(
+                    f"{where}: {name}: {key}: {value!r} is no price in USD per one token."
+                )
             return price
 
         above = []
@@ -130,8 +165,11 @@ class PriceList:
             tuple(sorted(above)),
         )
 
-    def find(self, model: str, provider: str | None = None, day: date | None = None) -> Price | None:
-        """The price of a served model: its exact name, then without a trailing date, then `provider/name`.
+    def find(
+        self, model: str, provider: str | None = None, day: date | None = None
+    ) -> Price | None:
+        """The price of a served model: its exact name, then without a trailing date, then
+        `provider/name`.
 
         Returns None when it is not in the list: unpriced, which is not the same as free.
         """

@@ -5,14 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evalkit.config import EncoderSettings
+from evalkit.encoders.model import Model
 
-__all__ = ["Encoder", "Matrix", "Runtime", "TokenEmbeddings"]
+__all__ = ["Encoder", "Matrix", "Plan", "Runtime", "TokenEmbeddings"]
 
 Matrix = NDArray[np.float32]
 
@@ -36,8 +36,6 @@ class Encoder(ABC):
     again, or scored in other batches, has to give the same bytes.
     """
 
-    #: runtime, precision and the model file's hash; changes whenever a vector may change
-    fingerprint: str
     dim: int
     max_tokens: int
 
@@ -51,15 +49,35 @@ class Encoder(ABC):
 
 
 @dataclass(frozen=True)
-class Runtime:
-    """A member of `encoders/runtimes`: says whether this machine can run it, and loads it.
+class Plan:
+    """What is to be loaded: known, with its fingerprint, before anything heavy is imported.
 
-    `available` returns None when it can run here, else the reason in words (package missing, no such device).
+    `threads`: processor threads, None for all. `folder`: where a runtime may keep converted files.
+    """
+
+    model: Model
+    precision: str
+    threads: int | None
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A member of `encoders/runtimes`: says whether this machine can run it, and loads a model on it.
+
+    Attributes:
+        name: as `[encoder] runtime` names it.
+        precisions: what it offers.
+        version: the library's version (read from its metadata: the library is not imported). It is part of the
+            cache's keys, because another version may change the last bits of a vector.
+        obstacle: for a precision, None when it can run here, else the reason and what to do, in words.
+        load: the model, loaded; it imports the library, never the module that defines the runtime.
+        module: the module that defines it.
     """
 
     name: str
-    available: Callable[[], str | None]
-    load: Callable[[EncoderSettings], Encoder]
     precisions: tuple[str, ...]
+    version: Callable[[], str]
+    obstacle: Callable[[str], str | None]
+    load: Callable[[Plan], Encoder]
     module: str
-    options: dict[str, Any] | None = None

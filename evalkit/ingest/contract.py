@@ -1,4 +1,4 @@
-"""What a source is: it knows one log format, and turns lines into rows of `interactions` and rejects. No I/O here."""
+"""What a source is: it knows one log format, and gives rows and rejects. No I/O here."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from evalkit.config import SourceSettings
 
 __all__ = ["Line", "Opener", "Parsed", "RecordError", "Reject", "Row", "Source", "Window"]
 
-#: One row of `interactions` as a dict: canonical column names, Python values, missing ones left out.
-#: Lists of structs are lists of dicts, `attributes` is a dict of strings; `day` and `interaction_id` are
-#: not a source's business and are ignored.
+#: One row of `interactions` as a dict: canonical column names, Python values, missing ones left
+#: out. Lists of structs are lists of dicts, `attributes` is a dict of strings; `day` and
+#: `interaction_id` are not a source's business and are ignored.
 Row = dict[str, Any]
 
 
@@ -54,9 +54,9 @@ class Window:
 
 @dataclass(frozen=True)
 class Reject:
-    """A record that could not be read. `near` decides the day that it is counted on: its own event time, else
-    that of the readable record before it in its file. None at the beginning of a file: then the file's entry
-    in `Parsed.begun` stands in, once there is one."""
+    """A record that could not be read. `near` decides the day that it is counted on: its own event
+    time, else that of the readable record before it in its file. None at the beginning of a file:
+    then the file's entry in `Parsed.begun` stands in, once there is one."""
 
     file: str
     line: int
@@ -67,8 +67,9 @@ class Reject:
 
 @dataclass(frozen=True)
 class Parsed:
-    """One step of reading: some rows and some rejects. Rows outside of the window are left out already;
-    rejects whose `near` is outside may be. `begun` maps files to the time of their first readable record.
+    """One step of reading: some rows and some rejects. Rows outside of the window are left out
+    already; rejects whose `near` is outside may be. `begun` maps files to the time of their first
+    readable record.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -78,11 +79,11 @@ class Parsed:
 
 @dataclass(frozen=True)
 class Opener:
-    """What a source gets besides its settings: a way to the bytes (`ingest/doors`), and its place in the
-    configuration for messages (`evalkit.toml: [sources.gateway]`).
+    """What a source gets besides its settings: a way to the bytes (`ingest/doors`), and its place
+    in the configuration for messages (`evalkit.toml: [sources.gateway]`).
 
-    `lines(settings)` yields every line of every matching file, in the order of file names, decompressed, in
-    bounded memory.
+    `lines(settings)` yields every line of every matching file, in the order of file names,
+    decompressed, in bounded memory.
     """
 
     lines: Callable[[SourceSettings], Iterator[Line]]
@@ -91,7 +92,8 @@ class Opener:
 
 @dataclass(frozen=True)
 class Source:
-    """A log format. `open` yields `Parsed` steps of bounded size and never raises because of a record."""
+    """A log format. `open` yields `Parsed` steps of bounded size and never raises because of a
+    record."""
 
     name: str
     open: Callable[[SourceSettings, Window, Opener], Iterator[Parsed]]

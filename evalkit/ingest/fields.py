@@ -1,4 +1,5 @@
-"""Takes typed values out of a record; what is unknown, or not of the expected type, is left and becomes attributes."""
+"""Takes typed values out of a record; what is left over becomes attributes. No format is known
+here."""
 
 from __future__ import annotations
 
@@ -10,7 +11,14 @@ import orjson
 
 from evalkit.ingest.times import time_of
 
-__all__ = ["MAX_ATTRIBUTES", "MAX_KEY_CHARACTERS", "MAX_VALUE_CHARACTERS", "Fields", "attributes_of", "text_of"]
+__all__ = [
+    "MAX_ATTRIBUTES",
+    "MAX_KEY_CHARACTERS",
+    "MAX_VALUE_CHARACTERS",
+    "Fields",
+    "attributes_of",
+    "text_of",
+]
 
 MAX_ATTRIBUTES = 64
 MAX_KEY_CHARACTERS = 200
@@ -18,8 +26,8 @@ MAX_VALUE_CHARACTERS = 1000
 
 
 class Fields:
-    """The fields of one JSON object. Each reader tries names in order, and takes the first usable value out;
-    a value of another type stays where it is.
+    """The fields of one JSON object. Each reader tries names in order, and takes the first usable
+    value out; a value of another type stays where it is.
 
     >>> fields = Fields({"latency_ms": "fast", "user": 7})
     >>> fields.number("latency_ms"), fields.text("user"), fields.rest
@@ -49,7 +57,11 @@ class Fields:
         for name in names:
             value = self.rest.get(name)
             # inf - inf and nan - nan are not 0: one cheap test for both
-            if isinstance(value, int | float) and not isinstance(value, bool) and value - value == 0:
+            if (
+                isinstance(value, int | float)
+                and not isinstance(value, bool)
+                and value - value == 0
+            ):
                 del self.rest[name]
                 return value
         return None
@@ -58,10 +70,11 @@ class Fields:
         """A whole number from 0 to 2^63 - 1."""
         for name in names:
             value = self.rest.get(name)
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                if 0 <= value < 2**63 and value == int(value):
-                    del self.rest[name]
-                    return int(value)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                continue
+            if 0 <= value < 2**63 and value == int(value):
+                del self.rest[name]
+                return int(value)
         return None
 
     def flag(self, *names: str) -> bool | None:

@@ -1,4 +1,5 @@
-"""Makes a source of a format that is one JSON object per line: such a format is only `parse(record, settings)`."""
+"""Makes a source of a format with one JSON object per line, which then is only a `parse`
+function."""
 
 from __future__ import annotations
 
@@ -19,14 +20,16 @@ from evalkit.schema import INTERACTIONS
 
 __all__ = ["Parse", "line_source"]
 
-#: Turns one JSON object into rows (more than one where a call gave several answers). Raises RecordError for
-#: a record that cannot be used. Must set `started_at`; without `source_id` the line's hash is the id.
+#: Turns one JSON object into rows (more than one where a call gave several answers). Raises
+#: RecordError for a record that cannot be used. Must set `started_at`; without `source_id` the
+#: line's hash is the id.
 Parse = Callable[[dict[str, Any], SourceSettings], list[Row]]
 
 _STEP_ROWS = 4096
 _STEP_BYTES = 8 * 1024 * 1024
 _STEP_REJECTS = 1024
-#: What a parser can raise on a value nobody thought of. The record becomes a reject, and the night goes on.
+#: What a parser can raise on a value nobody thought of. The record becomes a reject, and the night
+#: goes on.
 _SURPRISES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 _ID_COLUMNS = {"source", "source_id"}
 
@@ -114,7 +117,9 @@ def _checked_defaults(settings: SourceSettings, where: str) -> dict[str, str]:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known)}."
-            raise ConfigError(f"{where} defaults: {name!r} is no text column of interactions. {hint}")
+            raise ConfigError(
+                f"{where} defaults: {name!r} is no text column of interactions. {hint}"
+            )
     return dict(settings.defaults)
 
 
@@ -123,5 +128,6 @@ def _check_pattern(settings: SourceSettings, where: str) -> None:
         re.compile(settings.question_pattern)
     except re.error as error:
         raise ConfigError(
-            f"{where} question_pattern: no regular expression ({error}). Mend it, or leave the key out."
+            f"{where} question_pattern: no regular expression ({error}). "
+            "Mend it, or leave the key out."
         ) from None

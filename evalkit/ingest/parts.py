@@ -1,4 +1,4 @@
-"""Lists inside a record (retrieved documents, pipeline stages, feedback) in the shape that `interactions` has."""
+"""Lists inside a record (documents, stages, feedback) in the shape that `interactions` has."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ __all__ = ["contexts_of", "feedback_of", "stages_of"]
 
 
 def contexts_of(documents: Iterable[Any]) -> list[dict[str, Any]]:
-    """Chunks from documents, which are objects or bare texts; `rank` counts from 1 in the order given."""
+    """Chunks from documents, which are objects or bare texts; `rank` counts from 1 in the order
+    given."""
     chunks = []
     for rank, document in enumerate(documents, start=1):
         fields = Fields({"text": document} if isinstance(document, str) else document)
@@ -55,7 +56,8 @@ def stages_of(stages: Iterable[Any]) -> list[dict[str, Any]]:
 
 
 def feedback_of(feedback: Iterable[Any]) -> list[dict[str, Any]]:
-    """What people said about the answer, from objects; a verdict of true or false counts as 1 or 0."""
+    """What people said about the answer, from objects; a verdict of true or false counts as 1 or
+    0."""
     found = []
     for item in feedback:
         fields = Fields(item)

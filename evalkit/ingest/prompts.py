@@ -1,4 +1,4 @@
-"""Which part of the messages is the system prompt, the history, the question, and which text is only template."""
+"""Takes a chat apart: system prompt, history, question, and which text is only template."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _SHORTEST_CHUNK = 8
 
 @dataclass(frozen=True)
 class Conversation:
-    """The messages of one call, taken apart. `lead` is what the last user message holds before the question;
-    None where the question could not be told apart from it."""
+    """The messages of one call, taken apart. `lead` is what the last user message holds before the
+    question; None where the question could not be told apart from it."""
 
     system: str | None
     history: list[dict[str, str | None]]
@@ -31,8 +31,8 @@ class Conversation:
 def conversation_of(messages: Iterable[Any], question_pattern: str) -> Conversation:
     """Take a chat apart.
 
-    The question is what follows the last match of `question_pattern` in the last user message; without a
-    match it is the whole message.
+    The question is what follows the last match of `question_pattern` in the last user message;
+    without a match it is the whole message.
     """
     turns = [
         (str(message.get("role", "user")), text_of_content(message.get("content")))
@@ -55,7 +55,11 @@ def text_of_content(content: object) -> str | None:
         return content
     if not isinstance(content, list):
         return None
-    texts = [part if isinstance(part, str) else part.get("text") for part in content if isinstance(part, str | dict)]
+    texts = [
+        part if isinstance(part, str) else part.get("text")
+        for part in content
+        if isinstance(part, str | dict)
+    ]
     found = [text for text in texts if isinstance(text, str)]
     return "\n".join(found) if found else None
 
@@ -73,7 +77,8 @@ def _question(asked: str | None, pattern: str) -> tuple[str | None, str | None]:
 
 
 def without_documents(text: str, documents: Sequence[tuple[str | None, str | None]]) -> str | None:
-    """`text` without the stretch from the first to the last document in it, labels with their ids included.
+    """`text` without the stretch from the first to the last document in it, labels with their ids
+    included.
 
     Args:
         text: a prompt.
@@ -89,7 +94,7 @@ def without_documents(text: str, documents: Sequence[tuple[str | None, str | Non
         at = text.find(chunk) if len(chunk) >= _SHORTEST_CHUNK else -1
         if at < 0:
             continue
-        end = at + len(chunk)
+        end = text.rfind(chunk) + len(chunk)  # the same chunk may have been retrieved twice
         if id_ and len(id_) > 2:  # "[kb-7] text": the label varies with the document
             label = text.rfind(id_, max(0, at - _ID_REACH), at)
             at = label if label >= 0 else at
@@ -104,11 +109,13 @@ def without_documents(text: str, documents: Sequence[tuple[str | None, str | Non
 def fingerprint(
     conversation: Conversation, documents: Sequence[tuple[str | None, str | None]] | None
 ) -> str | None:
-    """Hash of the template that was really sent: everything that is neither question nor retrieved text.
+    """Hash of the template that was really sent: everything that is neither question nor retrieved
+    text.
 
-    The user message counts only as far as it is certain to be template: where the question was told apart,
-    and the documents were found in it or none were retrieved (`[]`; None means that they are unknown).
-    White space does not count, so that "no document" and "three documents" leave the same text.
+    The user message counts only as far as it is certain to be template: where the question was told
+    apart, and the documents were found in it or none were retrieved (`[]`; None means that they are
+    unknown). White space does not count, so that "no document" and "three documents" leave the same
+    text.
 
     Returns:
         16 hex digits; None when there is no template text at all.

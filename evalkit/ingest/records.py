@@ -1,4 +1,4 @@
-"""One line to one JSON object, or the reason why not. What the object means is a source's business."""
+"""One line to one JSON object, or the reason why not. What it means is a source's business."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ _INT64_DIGITS = 19
 def record_of(data: bytes) -> dict[str, Any]:
     """The JSON object that a line holds.
 
-    Writers in the wild emit NaN, Infinity, half surrogate pairs and endless integers. None of these costs the
-    record: not-a-number is missing (None), half a pair is U+FFFD, an integer beyond 64 bits is a float.
+    Writers in the wild emit NaN, Infinity, half surrogate pairs and endless integers. None of these
+    costs the record: not-a-number is missing (None), half a pair is U+FFFD, an integer beyond 64
+    bits is a float.
 
     >>> record_of(b'{"score": NaN, "n": 1}')
     {'score': None, 'n': 1}
 
     Raises:
-        RecordError: the line is not UTF-8, no valid JSON (cut, say), too deeply nested or no object.
+        RecordError: the line is not UTF-8, no valid JSON (cut, say), too deeply nested or no
+            object.
     """
     try:
         value = orjson.loads(data)
@@ -65,7 +67,8 @@ def _lenient(data: bytes, strict_reason: str) -> Any:
         if "depth" in strict_reason:
             raise RecordError(f"nested deeper than {MAX_DEPTH} levels") from None
         place = getattr(error, "pos", None)
-        cut = place is not None and place >= len(text.rstrip()) or "Unterminated string" in str(error)
+        at_end = place is not None and place >= len(text.rstrip())
+        cut = at_end or "Unterminated string" in str(error)
         what = "JSON that ends too early" if cut else "not valid JSON"
         raise RecordError(f"{what}: {strict_reason}") from None
 
@@ -86,12 +89,20 @@ def _mended(value: Any, depth: int) -> Any:
     if isinstance(value, list):
         return [_mended(item, depth - 1) for item in value]
     if isinstance(value, dict):
-        return {_SURROGATES.sub("\ufffd", key): _mended(item, depth - 1) for key, item in value.items()}
+        return {
+            _SURROGATES.sub("\ufffd", key): _mended(item, depth - 1) for key, item in value.items()
+        }
     return value
 
 
 def _kind(value: object) -> str:
     if value is None:
         return "null"
-    names = {bool: "true or false", str: "a string", list: "a list", int: "a number", float: "a number"}
+    names = {
+        bool: "true or false",
+        str: "a string",
+        list: "a list",
+        int: "a number",
+        float: "a number",
+    }
     return names.get(type(value), "something else")

@@ -1,4 +1,4 @@
-"""Rows of a source as an Arrow table with exactly the columns of `interactions`. Which rows, and when, is not decided here."""
+"""Rows of a source as an Arrow table with exactly the columns of `interactions`. No files here."""
 
 from __future__ import annotations
 
@@ -40,7 +40,14 @@ _REPLACEMENT = "\ufffd"
 _INT32, _INT64 = (range(-(2**bits), 2**bits) for bits in (31, 63))
 #: Every time zone's offset has been a multiple of this since 1972.
 _QUARTER_US = 15 * 60 * 1_000_000
-_ARROW_ERRORS = (pa.ArrowException, AttributeError, LookupError, OverflowError, TypeError, ValueError)
+_ARROW_ERRORS = (
+    pa.ArrowException,
+    AttributeError,
+    LookupError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
 
 #: Values that had no place in their column, by row and column: they end in the row's attributes.
 _Notes = dict[int, dict[str, str]]
@@ -50,7 +57,7 @@ def interaction_id(source: str, source_id: str) -> str:
     """The stable id of a call: the first 32 hex digits of a hash over its source and its id there.
 
     >>> interaction_id("gateway", "chatcmpl-AbC123")
-    'a0a0...'
+    'c13f1f862eb54075bae2cde6fd894c31'
     """
     text = f"{source}\x00{source_id}"
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
@@ -59,9 +66,9 @@ def interaction_id(source: str, source_id: str) -> str:
 def table_of(rows: Sequence[Row], source: str, zone: ZoneInfo) -> pa.Table:
     """The rows as Arrow, in their order.
 
-    Missing, blank and not-a-number become NULL; NUL characters and half surrogate pairs become U+FFFD. A value
-    that does not fit its column, and a negative count or duration, becomes NULL and is kept as an attribute
-    under the column's name.
+    Missing, blank and not-a-number become NULL; NUL characters and half surrogate pairs become
+    U+FFFD. A value that does not fit its column, and a negative count or duration, becomes NULL and
+    is kept as an attribute under the column's name.
 
     Raises:
         ExtensionError: a row has no `source_id` or no `started_at`: its source breaks the contract.
@@ -79,7 +86,9 @@ def table_of(rows: Sequence[Row], source: str, zone: ZoneInfo) -> pa.Table:
             columns[name] = pa.nulls(len(rows), column.type)
     for name in ("source_id", "started_at"):
         if columns[name].null_count:
-            raise ExtensionError(f"source {source!r}: a row without {name}. Its format must give each row one.")
+            raise ExtensionError(
+                f"source {source!r}: a row without {name}. Its format must give each row one."
+            )
     columns["day"] = days_of(columns["started_at"], zone)
     ids = [interaction_id(source, source_id) for source_id in columns["source_id"].to_pylist()]
     columns["interaction_id"] = pa.array(ids, pa.string())
@@ -102,13 +111,16 @@ def days_of(times: pa.Array, zone: ZoneInfo) -> pa.Array:
     return pa.array(days, pa.date32()).take(pa.array(place))
 
 
-# ── one column ───────────────────────────────────────────────────────────────────────────────────────
+# ── one column
+# ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def _array(values: list[Any], type_: pa.DataType, name: str, notes: _Notes) -> pa.Array:
     if name == "contexts":
         values = [_with_pairs(chunks) for chunks in values]
     try:
+        if _would_be_misread(values, type_):
+            raise TypeError(name)
         array = pa.array(values, type_)
     except _ARROW_ERRORS:  # a value that does not fit: look at each
         fitted = [_fitted(value, type_) for value in values]
@@ -124,6 +136,15 @@ def _array(values: list[Any], type_: pa.DataType, name: str, notes: _Notes) -> p
                 _note(notes, row, name, values[row])
             array = pc.if_else(negative, None, array)
     return array
+
+
+def _would_be_misread(values: list[Any], type_: pa.DataType) -> bool:
+    """Arrow cuts 1.5 to an integer and takes a number for microseconds without a word."""
+    if pa.types.is_integer(type_):
+        return any(type(value) is float for value in values)
+    if pa.types.is_timestamp(type_):
+        return any(type(value) is int for value in values)
+    return False
 
 
 def _note(notes: _Notes, row: int, name: str, value: object) -> None:
@@ -176,7 +197,8 @@ def _finite(value: float) -> float | None:
 
 
 def _clean(array: pa.Array) -> pa.Array:
-    """The array with blank texts and not-a-numbers as NULL and without NUL characters, lists and structs too."""
+    """The array with blank texts and not-a-numbers as NULL and without NUL characters, lists and
+    structs too."""
     type_ = array.type
     if pa.types.is_string(type_):
         if pc.any(pc.match_substring(array, "\x00")).as_py():
@@ -189,20 +211,22 @@ def _clean(array: pa.Array) -> pa.Array:
     if pa.types.is_map(type_):
         return array
     if pa.types.is_list(type_):
-        values = _clean(array.values)
-        if values is array.values:
+        before = array.values
+        values = _clean(before)
+        if values is before:
             return array
         return pa.ListArray.from_arrays(array.offsets, values, type=type_, mask=array.is_null())
     if pa.types.is_struct(type_):
-        before = [array.field(i) for i in range(type_.num_fields)]
-        after = [_clean(child) for child in before]
-        if all(new is old for new, old in zip(after, before, strict=True)):
+        children = [array.field(i) for i in range(type_.num_fields)]
+        after = [_clean(child) for child in children]
+        if all(new is old for new, old in zip(after, children, strict=True)):
             return array
         return pa.StructArray.from_arrays(after, fields=list(type_), mask=array.is_null())
     return array
 
 
-# ── attributes ───────────────────────────────────────────────────────────────────────────────────────
+# ── attributes
+# ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def _with_pairs(chunks: Any) -> Any:
@@ -211,20 +235,25 @@ def _with_pairs(chunks: Any) -> Any:
     ):
         return chunks
     return [
-        {**chunk, "attributes": _pairs(chunk.get("attributes"), None)} if isinstance(chunk, Mapping) else chunk
+        {**chunk, "attributes": _pairs(chunk.get("attributes"), None)}
+        if isinstance(chunk, Mapping)
+        else chunk
         for chunk in chunks
     ]
 
 
 def _pairs(attributes: Any, more: Mapping[str, str] | None) -> list[tuple[str, str]] | None:
-    """Attributes as a map's entries, sorted and bounded in number and length; None when there are none."""
+    """Attributes as a map's entries, sorted and bounded in number and length; None when there are
+    none."""
+    if not attributes and not more:
+        return None
     found = dict(attributes) if isinstance(attributes, Mapping) else {}
     if more:
         found = {**found, **more}
-    pairs = []
+    pairs = {}  # a dict: cut keys may meet, and a map with a key twice cannot be read
     for name in sorted(found, key=str)[:MAX_ATTRIBUTES]:
         text = found[name] if isinstance(found[name], str) else text_of(found[name])
         if text:
             key = _BAD_CHARACTERS.sub(_REPLACEMENT, str(name)[:MAX_KEY_CHARACTERS])
-            pairs.append((key, _BAD_CHARACTERS.sub(_REPLACEMENT, text[:MAX_VALUE_CHARACTERS])))
-    return pairs or None
+            pairs[key] = _BAD_CHARACTERS.sub(_REPLACEMENT, text[:MAX_VALUE_CHARACTERS])
+    return list(pairs.items()) or None

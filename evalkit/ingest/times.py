@@ -1,4 +1,4 @@
-"""What logs write where a time is meant, read as an instant in UTC. Zones of days are config's business."""
+"""What logs write for a time, read as an instant in UTC. Days and zones are not known here."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ __all__ = ["time_of"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST = datetime(2000, 1, 1, tzinfo=UTC)
 _LAST = datetime(2200, 1, 1, tzinfo=UTC)
-#: (below this magnitude, units per second): seconds, milliseconds, microseconds; nanoseconds from there on.
+#: (below this magnitude, units per second): seconds, milliseconds, microseconds; nanoseconds from
+#: there on.
 _UNITS = ((1e11, 1), (1e14, 10**3), (1e17, 10**6))
 _NANO = 10**9
 
 
 def time_of(value: object) -> datetime | None:
-    """An ISO 8601 text (no zone means UTC) or a Unix time in s, ms, µs or ns, told apart by magnitude.
+    """An ISO 8601 text (no zone means UTC) or a Unix time in s, ms, µs or ns, told apart by
+    magnitude.
 
     >>> time_of("2026-11-22T02:14:05.120Z") == time_of(1795313645120)
     True
 
     Returns:
-        The instant in UTC to the microsecond; None when it is no time, or none between 2000 and 2200.
+        The instant in UTC to the microsecond; None when it is no time, or none between 2000 and
+        2200.
     """
     if isinstance(value, str):
         moment = _from_text(value.strip())

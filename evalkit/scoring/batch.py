@@ -15,7 +15,7 @@ from evalkit.prices import PriceList
 from evalkit.text import sentences
 from evalkit.text.sentences import Span
 
-__all__ = ["Batch", "Chunk", "Embedded", "TextEmbedder"]
+__all__ = ["SENTENCE_LIMITS", "Batch", "Chunk", "Embedded", "TextEmbedder"]
 
 T = TypeVar("T")
 
@@ -68,6 +68,14 @@ class Embedded:
 
 Field = Literal["query", "response", "contexts"]
 
+#: Characters and sentences of one row up to which its sentences are encoded: a single endless text must not hold up
+#: the night. Scorers give longer rows the status `over_budget`.
+SENTENCE_LIMITS: Mapping[Field, tuple[int, int]] = {
+    "query": (60_000, 400),
+    "response": (60_000, 400),
+    "contexts": (600_000, 4_000),
+}
+
 
 class Batch:
     """Some interactions and what all scorers share about them.
@@ -113,8 +121,12 @@ class Batch:
 
     def floats(self, column: str) -> NDArray[np.float64]:
         """A number column, float64 [n]; NULL is NaN."""
-        column_values = self.rows.column(column).cast(pa.float64())
-        return np.asarray(column_values.to_numpy(zero_copy_only=False), dtype=np.float64)
+        return self.memo(
+            ("floats", column),
+            lambda: np.array(
+                [np.nan if v is None else float(v) for v in self.values(column)], dtype=np.float64
+            ),
+        )
 
     def values(self, column: str) -> list[Any]:
         """A column as Python values."""
@@ -147,17 +159,33 @@ class Batch:
         return self.memo("chunks", make)
 
     def sentences(self, field: Field) -> list[list[list[Span]]]:
-        """Sentence spans: per row, per text of the row (one for query and response, one per chunk)."""
+        """Sentence spans: per row, per text of the row (one for query and response, one per chunk).
+
+        A row beyond `SENTENCE_LIMITS` characters is split all the same: only encoding is dear.
+        """
 
         def make() -> list[list[list[Span]]]:
             return [[sentences.split(text) for text in texts] for texts in self._texts(field)]
 
         return self.memo(("sentences", field), make)
 
+    def over_budget(self, field: Field) -> list[bool]:
+        """Which rows are beyond `SENTENCE_LIMITS`: `embed(field, by="sentence")` has no pieces of them."""
+
+        def make() -> list[bool]:
+            chars, sentences_ = SENTENCE_LIMITS[field]
+            return [
+                sum(map(len, texts)) > chars or sum(map(len, spans)) > sentences_
+                for texts, spans in zip(self._texts(field), self.sentences(field), strict=True)
+            ]
+
+        return self.memo(("over_budget", field), make)
+
     def embed(self, field: Field, by: Literal["text", "sentence"]) -> Embedded:
         """Vectors of a field, whole texts (cut at the model's limit) or sentence by sentence.
 
-        Rows without the field have no pieces. `contexts` by text gives one piece per chunk.
+        Rows without the field have no pieces, and rows over budget have none by sentence. `contexts` by text gives
+        one piece per chunk.
         """
 
         def make() -> Embedded:
@@ -167,8 +195,9 @@ class Batch:
             offsets = [0]
             texts = self._texts(field)
             split = self.sentences(field) if by == "sentence" else None
+            beyond = self.over_budget(field) if by == "sentence" else [False] * len(texts)
             for i, row in enumerate(texts):
-                for part, text in enumerate(row):
+                for part, text in enumerate(() if beyond[i] else row):
                     found = [Span(0, len(text))] if split is None else split[i][part]
                     for span in found:
                         pieces.append(text[span.start : span.end])

@@ -1,4 +1,5 @@
-"""Fitted models that ship with evalkit: read from JSON, checked against their own hash, applied with numpy; fitting is done in `datasets/train`."""
+"""Fitted models that ship with evalkit: read from JSON, checked against their own hash, applied
+with numpy; fitting is done in `datasets/train`."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from evalkit.errors import ModelError
 
-__all__ = ["Logistic", "digest", "hashes", "load", "load_all", "parse"]
+__all__ = ["Logistic", "digest", "hashes", "load", "load_all", "parse", "thresholds"]
 
 _PACKAGE = "evalkit.scoring"
 _FOLDER = "models"
@@ -26,7 +27,8 @@ _FOLDER = "models"
 class Logistic:
     """A logistic model on clipped, standardised features.
 
-    probability = 1 / (1 + exp(-(intercept + sum_k coefficient_k * (clip(x_k, low_k, high_k) - mean_k) / scale_k)))
+    probability = 1 / (1 + exp(-odds)), where odds = intercept + the sum over inputs of
+    coefficient * (clip(x, low, high) - mean) / scale.
 
     Attributes:
         name: what it is called; `models/<name>.json` and its card `models/<name>.md`.
@@ -100,8 +102,8 @@ def parse(text: str, where: str) -> Logistic:
     found = digest(content)
     if found != stated:
         raise ModelError(
-            f"{where}: its content hashes to {found[:12]}..., but it states {str(stated)[:12]}...: the file was "
-            "changed after it was made. Install evalkit again, or make it anew with datasets/train."
+            f"{where}: its content hashes to {found[:12]}..., but it states {str(stated)[:12]}...: "
+            "the file was changed after it was made. Install evalkit again, or make it anew with datasets/train."
         )
     try:
         columns = content["features"]
@@ -150,6 +152,17 @@ def load_all() -> Mapping[str, Logistic]:
 def hashes() -> dict[str, str]:
     """SHA-256 of every shipped model by name, for the provenance of scores."""
     return {name: model.sha256 for name, model in load_all().items()}
+
+
+def thresholds() -> dict[str, float]:
+    """The shipped cut of each metric that has one.
+
+    `groundedness` is cut at 1 - that of the model `support`: where the mean sentence would be marked.
+    """
+    return {
+        "hallucination": load("hallucination").threshold,
+        "groundedness": 1 - load("support").threshold,
+    }
 
 
 def _names() -> list[str]:

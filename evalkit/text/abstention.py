@@ -69,9 +69,8 @@ _SOUGHT = r"(?:information|mention|details?|evidence|answer|indication|data|refe
 _REFUSAL = rf"""
     \b(?:i|we)(?:['\u2019](?:m|re)|\ am|\ are)?
         \ (?:{_CANNOT}|won['\u2019]t|will\ not|not\ allowed\ to|decline\ to|must\ decline\ to)
-        \ {_GAP}{{0,2}}?(?:help|assist|comply|fulfill?|support|engage|discuss|do\
-        (?:that|this)|share
-            |create|generate|write|provide)\b
+        \ {_GAP}{{0,2}}?(?:help|assist|comply|fulfill?|support|engage|discuss
+            |do\ (?:that|this)|share|create|generate|write|provide)\b
     |\bas\ an\ ai\b
     |\bas\ a\ (?:large\ )?language\ model\b
     |\bagainst\ (?:my|our|the)\ (?:policy|policies|guidelines)\b
@@ -82,7 +81,8 @@ _NOT_IN_CONTEXT = rf"""
     \b(?:does|do|did|is|are|was|were|has|have){_NOT}\ (?:{_ADVERB}\ ){{0,2}}{_TELL}\b
         (?=[^.!?\n]{{0,200}}?\b{_SOURCE}\b)
     # "the context does not say"
-    |\b{_SOURCE}\ {_GAP}{{0,4}}?(?:does|do|did|is|are|was|were){_NOT}\ (?:{_ADVERB}\ ){{0,2}}{_TELL}\b
+    |\b{_SOURCE}\ {_GAP}{{0,4}}?(?:does|do|did|is|are|was|were){_NOT}
+        \ (?:{_ADVERB}\ ){{0,2}}{_TELL}\b
     # "there is no information", "the passage has no mention"
     |\b(?:there\ (?:is|was|are|were)|i\ (?:found|see|have|could\ find)|contains?|provides?|has|have
         |gives?)\ (?:no|not\ enough|insufficient)\ {_GAP}{{0,3}}?{_SOUGHT}\b
@@ -92,8 +92,8 @@ _NOT_IN_CONTEXT = rf"""
         (?:mentioned|specified|stated|provided|given|included|covered|available|found|discussed)
         \ (?:in|by|within)\ {_GAP}{{0,4}}?{_SOURCE}\b
     # "cannot be determined from the context"
-    |\b{_CANNOT}\
-    {_GAP}{{0,2}}?(?:answer|determine|find|tell|conclude|infer|locate|confirm)(?:e?d)?\b
+    |\b{_CANNOT}\ {_GAP}{{0,2}}?
+        (?:answer|determine|find|tell|conclude|infer|locate|confirm)(?:e?d)?\b
         (?=[^.!?\n]{{0,200}}?\b{_SOURCE}\b)
     |\bunable\ to\ answer\b
     |\bunanswerable\b

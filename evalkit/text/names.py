@@ -80,7 +80,7 @@ def _is_acronym(word: str) -> bool:
 
 def _is_shouting(part: list[re.Match[str]]) -> bool:
     lettered = [m[0] for m in part if m[0][0].isalpha() and fold(m[0]) not in STOP_WORDS]
-    return len(lettered) >= 6 and sum(map(_is_capital, lettered)) > 0.8 * len(lettered)
+    return len(lettered) >= 6 and sum(map(_is_capital, lettered)) > 0.9 * len(lettered)
 
 
 def _of_sentence(text: str, part: list[re.Match[str]], inside: set[str]) -> list[Name]:

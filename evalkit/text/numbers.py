@@ -131,7 +131,8 @@ def supported(number: Number, others: Iterable[Number]) -> bool:
         others: the evidence.
     Returns:
         True when one agrees in unit (where both have one) and, rounded as the claim is written, in
-        value. "About" and its kin, in the claim, widen that to one unit of the last digit that is
+        value. "About" and its kin, in the claim, widen that to half a unit of the last digit that
+        is
         not
         a closing zero, or 5 %. A claim more exact than its evidence is not supported.
 
@@ -161,7 +162,8 @@ def _agrees(claim: Number, other: Number) -> bool:
         return False
     slack = 0.0 if claim.kind in ("year", "ordinal") else step / 2 * (step != 1 or wanted % 1 != 0)
     if claim.approximate:
-        slack = max(_last_digit(wanted, step), 0.05 * abs(wanted))
+        size = abs(wanted)
+        slack = max(slack, 0.05 * size, min(0.1 * size, _last_digit(wanted, step) / 2))
     elif other.step > step:
         slack = 0.0
     return abs(wanted - other.value) <= slack * (1 + 1e-9) + 1e-9 * abs(wanted)

@@ -1,4 +1,4 @@
-"""The baseline keeps its false-alarm promise on days that really vary, and still sees real changes."""
+"""False alarms stay as rare as promised on days that really vary, and real changes are found."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def simulate(
 def test_false_alarms_are_as_rare_as_promised() -> None:
     rng = np.random.default_rng(20261122)
     alarms = []
-    for round_ in range(4000):
+    for round_ in range(3000):
         history = int(rng.integers(8, 29))
         day_noise, weekday_spread = [(0.05, 0.05), (0.1, 0.05), (0.1, 0.2), (0.3, 0.1)][round_ % 4]
         alarms.append(simulate(rng, history, day_noise, weekday_spread).p_value < 0.01)
@@ -42,9 +42,9 @@ def test_false_alarms_of_a_week_as_target() -> None:
     rng = np.random.default_rng(7)
     alarms = [
         simulate(rng, int(rng.integers(14, 29)), 0.1, 0.1, window=7).p_value < 0.01
-        for _ in range(1000)
+        for _ in range(600)
     ]
-    assert np.mean(alarms) <= 0.018
+    assert np.mean(alarms) <= 0.02
 
 
 def test_real_changes_are_found() -> None:

@@ -1,1 +1,1 @@
-"""The doors: the only places where ingest reaches bytes outside of the lake, one file a kind of place."""
+"""The only places where ingest reaches bytes outside of the lake, one file a kind of place."""

@@ -1,4 +1,4 @@
-"""Lines of files on disk: a file, a folder or a glob, plain or gzip, in bounded memory. Nothing is parsed here."""
+"""Lines of files on disk, plain or gzip, in bounded memory. Nothing is parsed here."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from evalkit.ingest.contract import Line
 
 __all__ = ["MAX_LINE_BYTES", "lines", "matching"]
 
-#: A longer line comes as its first bytes and a problem. One logged call is far smaller; what is longer is
-#: a file without line breaks, and must not be held in memory.
+#: A longer line comes as its first bytes and a problem. One logged call is far smaller; what is
+#: longer is a file without line breaks, and must not be held in memory.
 MAX_LINE_BYTES = 64 * 1024 * 1024
 _HEAD_BYTES = 8000
 _CHUNK = 1 << 20
@@ -28,8 +28,8 @@ def lines(
     """Every line of every file that matches, files in the order of their names.
 
     Args:
-        path: a file, a folder (all files below it, but for hidden ones and such that begin with `_`) or a
-            glob (`**` for any depth).
+        path: a file, a folder (all files below it, but for hidden ones and such that begin with
+            `_`) or a glob (`**` for any depth).
         base: the folder that a relative path starts from; files below it are named relative to it.
         where: which key is meant, for messages: `evalkit.toml: [sources.gateway] path`.
         required: whether no match is an error.
@@ -58,7 +58,8 @@ def lines(
 
 
 def matching(path: str, base: Path) -> list[Path]:
-    """The regular files that `path` means, sorted by name; a name with glob characters may be a plain name."""
+    """The regular files that `path` means, sorted by name; a name with glob characters may be a
+    plain name."""
     full = base / Path(path).expanduser()
     if full.is_dir():
         found = [
@@ -71,7 +72,8 @@ def matching(path: str, base: Path) -> list[Path]:
     elif full.exists():
         found = [full]
     else:
-        found = [Path(name) for name in glob.glob(str(full), recursive=True)]
+        # Path.glob refuses absolute patterns.
+        found = [Path(name) for name in glob.glob(str(full), recursive=True)]  # noqa: PTH207
     return sorted({file for file in found if file.is_file()}, key=lambda file: file.as_posix())
 
 
@@ -126,18 +128,25 @@ def _inflated(more: Iterator[bytes], data: bytes) -> Iterator[bytes]:
         raise _Damaged("the gzip archive ends too early: it was cut, or is still being written")
 
 
+def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks without a byte order mark at the beginning, however small the first ones are."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= len(_BOM):
+            break
+    yield head.removeprefix(_BOM)
+    yield from chunks
+
+
 def _split(name: str, chunks: Iterator[bytes], max_bytes: int) -> Iterator[Line]:
     number = 0
     held: list[bytes] = []
     size = 0
     problem: str | None = None
-    first = True
     try:
-        for chunk in chunks:
+        for chunk in _without_mark(chunks):
             pieces = chunk.split(b"\n")
-            if first:
-                pieces[0] = pieces[0].removeprefix(_BOM)
-                first = False
             last = pieces.pop()
             for piece in pieces:
                 number += 1

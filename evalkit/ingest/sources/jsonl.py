@@ -1,4 +1,4 @@
-"""evalkit's own rows as JSON lines: the column names of `interactions`, strictly typed. For exports and homemade logs."""
+"""evalkit's own rows as JSON lines, strictly typed: for exports and homemade logs."""
 
 from __future__ import annotations
 
@@ -19,15 +19,17 @@ __all__ = ["SOURCE", "parse"]
 
 #: Gives the value as Arrow wants it, or raises ValueError with what it should be.
 _Check = Callable[[Any], Any]
-_IGNORED = frozenset({"day", "interaction_id", "source"})
+#: evalkit's own columns, and the one that is read first.
+_IGNORED = frozenset({"day", "interaction_id", "source", "started_at"})
 
 
 def parse(record: dict[str, Any], settings: SourceSettings) -> list[Row]:
-    """One row a line, keys named as the columns of `interactions`: `{"source_id": "a", "started_at": "..."}`.
+    """One row a line, keys named as the columns of `interactions`: `{"source_id": "a",
+    "started_at": "..."}`.
 
-    `started_at` is needed; `source_id` should be there. `day`, `interaction_id` and `source` are ignored, for
-    they are evalkit's. Other keys become attributes. A value of the wrong type rejects the record, and the
-    reason names the column.
+    `started_at` is needed; `source_id` should be there. `day`, `interaction_id` and `source` are
+    ignored, for they are evalkit's. Other keys become attributes. A value of the wrong type rejects
+    the record, and the reason names the column.
     """
     started = record.get("started_at")
     near = time_of(started)
@@ -154,7 +156,7 @@ def _list_of(check: _Check) -> _Check:
 _CHECKS: dict[str, _Check] = {
     column.name: _check_of(column.type)
     for column in INTERACTIONS.columns
-    if column.name not in _IGNORED and column.name != "started_at"
+    if column.name not in _IGNORED
 }
 
 SOURCE = line_source("jsonl", parse, __name__)

@@ -1,4 +1,4 @@
-"""OpenAI chat-completions logs as gateways write them: one JSON line with the request, the response and metadata."""
+"""OpenAI chat-completions logs as gateways write them: request, response and metadata a line."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ _ERROR_STATUS = 400
 
 
 def parse(record: dict[str, Any], settings: SourceSettings) -> list[Row]:
-    """Pair logs of OpenAI chat completions: `{"timestamp", "request": {...}, "response": {...}, "metadata"}`.
+    """Pair logs of OpenAI chat completions: `{"timestamp", "request": {...}, "response": {...},
+    "metadata"}`.
 
-    Also `request_body`/`response_body`, `req`/`res`, a nested `body`, `created_at`, `duration_ms`; bodies may be
-    JSON in a string. A call with several choices gives a row for each. Retrieved documents, pipeline stages,
-    feedback, prompt name and version are taken from `metadata` or from the record itself.
+    Also `request_body`/`response_body`, `req`/`res`, a nested `body`, `created_at`, `duration_ms`;
+    bodies may be JSON in a string. A call with several choices gives a row for each. Retrieved
+    documents, pipeline stages, feedback, prompt name and version are taken from `metadata` or from
+    the record itself.
     """
     top = Fields(record)
     meta = Fields(top.object("metadata"))
@@ -39,7 +41,9 @@ def parse(record: dict[str, Any], settings: SourceSettings) -> list[Row]:
     documents = meta.items("documents")
     documents = top.items("documents") if documents is None else documents
     contexts = None if documents is None else contexts_of(documents)
-    pairs = None if contexts is None else [(chunk.get("id"), chunk.get("text")) for chunk in contexts]
+    pairs = (
+        None if contexts is None else [(chunk.get("id"), chunk.get("text")) for chunk in contexts]
+    )
     requested = sent.text("model")
     served = got.text("model") or requested
     row: Row = {
@@ -77,7 +81,8 @@ def parse(record: dict[str, Any], settings: SourceSettings) -> list[Row]:
     source_id = got.text("id") or request_id
     usage = _usage(got)
     answers = _answers(got, top, status_code)
-    # What nobody asked for is kept as text; what was asked for twice (defaults, fallbacks) keeps its first reading.
+    # What nobody asked for is kept as text; what was asked for twice (defaults, fallbacks) keeps
+    # its first reading.
     attributes = {
         **attributes_of(got_around.rest, "response."),
         **attributes_of(sent_around.rest, "request."),
@@ -96,7 +101,9 @@ def parse(record: dict[str, Any], settings: SourceSettings) -> list[Row]:
         extra = answer.pop("attributes")
         one = {**row, **answer, "attributes": {**attributes, **extra}}
         if index == 0:
-            one |= usage  # the provider counts all choices of a call together: once, not once a choice
+            one |= (
+                usage  # the provider counts all choices of a call together: once, not once a choice
+            )
         if source_id is not None:
             one["source_id"] = source_id if len(answers) == 1 else f"{source_id}#{index}"
         rows.append({name: value for name, value in one.items() if value is not None})
@@ -106,7 +113,11 @@ def parse(record: dict[str, Any], settings: SourceSettings) -> list[Row]:
 def _body(top: Fields, *names: str) -> tuple[Fields, Fields]:
     """The request or response itself, and what was logged around it (status, headers)."""
     around = Fields(top.object(*names))
-    inner = around.object("body") if "messages" not in around.rest and "choices" not in around.rest else None
+    inner = (
+        around.object("body")
+        if "messages" not in around.rest and "choices" not in around.rest
+        else None
+    )
     return (Fields(inner), around) if inner is not None else (around, Fields(None))
 
 
@@ -119,7 +130,8 @@ def _messages(sent: Fields) -> list[Any]:
 
 
 def _answers(got: Fields, top: Fields, status_code: int | None) -> list[Row]:
-    """Per choice what came back; one error, or one row without a response where there is no choice."""
+    """Per choice what came back; one error, or one row without a response where there is no
+    choice."""
     error = got.rest.pop("error", None)
     error = top.rest.pop("error", None) if error is None else error
     if error is not None or (status_code is not None and status_code >= _ERROR_STATUS):
@@ -153,9 +165,15 @@ def _answer(choice: Fields) -> Row:
         attributes["refusal"] = "true"
     return {
         "status": "ok",
-        "response": refusal if refusal is not None else text if text is not None else choice.text("text"),
+        "response": refusal
+        if refusal is not None
+        else text
+        if text is not None
+        else choice.text("text"),
         "finish_reason": choice.text("finish_reason"),
-        "attributes": {name: value for name, value in attributes.items() if name != "response.finish_reason"},
+        "attributes": {
+            name: value for name, value in attributes.items() if name != "response.finish_reason"
+        },
     }
 
 
@@ -172,8 +190,11 @@ def _usage(got: Fields) -> Row:
         "tokens_cached": cached,
         "tokens_output": usage.count("completion_tokens", "output_tokens"),
         "tokens_reasoning": completion.count("reasoning_tokens"),
-        # More cached than sent can only mean that a proxy counts them apart, whatever the API documents.
-        "token_semantics": "exclusive" if tokens is not None and (cached or 0) > tokens else "inclusive",
+        # More cached than sent can only mean that a proxy counts them apart, whatever the API
+        # documents.
+        "token_semantics": "exclusive"
+        if tokens is not None and (cached or 0) > tokens
+        else "inclusive",
     }
     return {name: value for name, value in counts.items() if value is not None}
 

@@ -1,0 +1,100 @@
+"""Embedding models on the machine itself: `open_embedder` chooses runtime and precision and opens the cache.
+
+`runtime = "auto"` is torch and the default precision is fp32, whatever the processor offers: scores of two machines,
+or of the machine before and after it was replaced, compare. What is faster is chosen in the configuration, and stands
+in every score's fingerprint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from evalkit.config import Settings
+from evalkit.encoders import processor, shapes
+from evalkit.encoders.cache import VectorCache
+from evalkit.encoders.contract import Encoder, Plan, Runtime, TokenEmbeddings
+from evalkit.encoders.embedder import Embedder, EmbedderStats
+from evalkit.encoders.model import Model, find_model
+from evalkit.errors import ConfigError, ExtensionError
+from evalkit.registry import find, names
+
+__all__ = [
+    "Embedder",
+    "EmbedderStats",
+    "Encoder",
+    "Model",
+    "Plan",
+    "Runtime",
+    "TokenEmbeddings",
+    "find_model",
+    "open_embedder",
+]
+
+_PACKAGE = "evalkit.encoders.runtimes"
+_GROUP = "evalkit.encoders"
+_AUTO = "torch"
+
+
+def open_embedder(settings: Settings, *, cache: bool = True) -> Embedder:
+    """The embedder that the configuration asks for; a context manager that closes its cache.
+
+    Nothing heavy is imported and no model is loaded before a text is missing in the cache; that the model's files are
+    the right ones is checked at once.
+
+    Args:
+        settings: `[encoder]`, and where the lake is.
+        cache: False to keep nothing on disk.
+
+    Raises:
+        ModelError: the model's files are missing or wrong.
+        ConfigError: no such runtime, or it cannot run here.
+    """
+    chosen = settings.encoder
+    runtime = _runtime(settings.file, chosen.runtime)
+    precision = _precision(settings.file, runtime, chosen.precision)
+    model = find_model(None if chosen.model is None else settings.path(chosen.model))
+    path = settings.cache_path
+    plan = Plan(model, precision, chosen.threads, path.with_name(f"{path.stem}-models"))
+    fingerprint = _fingerprint(runtime, plan)
+    kept = VectorCache(path, _space(fingerprint, runtime), model.dim) if cache else None
+    return Embedder(fingerprint, model.dim, lambda: runtime.load(plan), kept)
+
+
+def _runtime(file: str, name: str) -> Runtime:
+    name = _AUTO if name == "auto" else name
+    try:
+        return find(_PACKAGE, _GROUP, Runtime, name)[name]
+    except ExtensionError:
+        known = ", ".join(["auto", *names(_PACKAGE, _GROUP)])
+        raise ConfigError(
+            f"{file}: [encoder] runtime: {name!r} is no runtime. Known: {known}."
+        ) from None
+
+
+def _precision(file: str, runtime: Runtime, name: str) -> str:
+    if name == "auto":
+        return next(
+            (p for p in ("bf16",) if p in runtime.precisions and not runtime.obstacle(p)), "fp32"
+        )
+    if name not in runtime.precisions:
+        raise ConfigError(
+            f"{file}: [encoder] precision: {runtime.name} has no {name}. It has: {', '.join(runtime.precisions)}."
+        )
+    obstacle = runtime.obstacle(name)
+    if obstacle is not None:
+        raise ConfigError(
+            f"{file}: [encoder] runtime {runtime.name}, precision {name}: {obstacle}."
+        )
+    return name
+
+
+def _fingerprint(runtime: Runtime, plan: Plan) -> str:
+    """What makes scores comparable: readable first, exact after the last dash."""
+    exact = f"{runtime.name}\n{plan.precision}\n{plan.model.fingerprint}\n{shapes.VERSION}"
+    return f"{plan.model.name}-{runtime.name}-{plan.precision}-{hashlib.sha256(exact.encode()).hexdigest()[:12]}"
+
+
+def _space(fingerprint: str, runtime: Runtime) -> str:
+    """Whose vectors a cache entry holds, to the last bit: libraries and instruction sets may round differently, and
+    a night must not mix theirs."""
+    return f"{fingerprint}\n{runtime.version()}\n{processor.instruction_set()}"

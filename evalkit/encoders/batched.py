@@ -1,0 +1,105 @@
+"""An encoder made of forward passes of canonical shapes; a runtime adds only the forward pass itself."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalkit.encoders.contract import Encoder, Matrix, TokenEmbeddings
+from evalkit.encoders.model import Model
+from evalkit.encoders.shapes import Pass, passes, rows_of
+from evalkit.encoders.tokenizer import Tokenized, Tokenizer
+from evalkit.errors import ModelError
+
+__all__ = ["BatchedEncoder"]
+
+Ids = NDArray[np.int64]
+
+
+class BatchedEncoder(Encoder):
+    """Sorts texts into passes, fills up what is missing, and puts the vectors back in order.
+
+    A pass that is not full may run with fewer rows (a power of two) instead of filler, where that gives the very
+    same bytes: the first time that such a shape would be used, both are run and compared, and what the full shape
+    gave is returned. So speed may differ between machines, vectors never.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.dim = model.dim
+        self.max_tokens = model.max_tokens
+        self._model = model
+        self._tokenizer = Tokenizer(model)
+        self._filler = self._tokenizer.filler()
+        self._small: dict[tuple[int, int], bool] = {}
+
+    @abstractmethod
+    def forward(self, ids: Ids, mask: Ids, types: Ids) -> tuple[Matrix, Matrix]:
+        """One pass over int64 [rows, tokens]: sentence vectors float32 [rows, dim] and token vectors float32
+        [rows, tokens, width]."""
+
+    def encode(self, texts: Sequence[str]) -> Matrix:
+        """Unit-length sentence vectors, float32 [n, dim]."""
+        found = np.zeros((len(texts), self.dim), dtype=np.float32)
+        read = self._tokenizer.read(texts)
+        for members, sentence, _ in self._passes(read):
+            found[members] = _unit(sentence)
+        if not np.isfinite(found).all():
+            raise ModelError(
+                f"{self._model.folder}: the model gives vectors that are no numbers. Copy it again."
+            )
+        return found
+
+    def tokens(self, texts: Sequence[str]) -> TokenEmbeddings:
+        """Token vectors without special tokens."""
+        read = self._tokenizer.read(texts)
+        rows: list[Matrix] = [np.zeros((0, 0), dtype=np.float32)] * len(texts)
+        for members, _, token in self._passes(read):
+            for at, i in enumerate(members):
+                rows[i] = token[at, : len(read[i].ids)][~np.array(read[i].special)]
+        spans = [
+            span
+            for one in read
+            for span, out in zip(one.spans, one.special, strict=True)
+            if not out
+        ]
+        return TokenEmbeddings(
+            np.concatenate(rows) if rows else np.zeros((0, self.dim), dtype=np.float32),
+            np.cumsum([0, *(len(row) for row in rows)], dtype=np.int64),
+            np.array(spans, dtype=np.int32).reshape(-1, 2),
+        )
+
+    def _passes(self, read: Sequence[Tokenized]) -> Iterator[tuple[list[int], Matrix, Matrix]]:
+        for one in passes([len(text.ids) for text in read], self.max_tokens):
+            sentence, token = self._run(one, [read[i] for i in one.members])
+            n = len(one.members)
+            yield list(one.members), sentence[:n], token[:n]
+
+    def _run(self, one: Pass, rows: list[Tokenized]) -> tuple[Matrix, Matrix]:
+        full = rows_of(one.tokens)
+        few = min(full, 1 << (len(rows) - 1).bit_length())
+        key = (one.tokens, few)
+        if few < full and self._small.get(key):
+            return self._forward(rows, few, one.tokens)
+        sentence, token = self._forward(rows, full, one.tokens)
+        if few < full and key not in self._small:
+            short = self._forward(rows, few, one.tokens)
+            n = len(rows)
+            self._small[key] = _same(short[0][:n], sentence[:n]) and _same(short[1][:n], token[:n])
+        return sentence, token
+
+    def _forward(self, rows: list[Tokenized], count: int, tokens: int) -> tuple[Matrix, Matrix]:
+        filled = rows + [self._filler] * (count - len(rows))
+        return self.forward(*self._tokenizer.pad(filled, tokens))
+
+
+def _same(a: Matrix, b: Matrix) -> bool:
+    return a.tobytes() == b.tobytes()
+
+
+def _unit(vectors: Matrix) -> Matrix:
+    norm = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    found: Matrix = (vectors / np.maximum(norm, 1e-12)[:, None]).astype(np.float32)
+    return found

@@ -1,0 +1,115 @@
+"""Vectors for texts, each distinct text encoded once: from the cache, else from the model, which is loaded only then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalkit.encoders.cache import VectorCache
+from evalkit.encoders.contract import Encoder, TokenEmbeddings
+
+__all__ = ["Embedder", "EmbedderStats"]
+
+#: Texts between two writes to the cache: what a killed night has encoded so far is not lost.
+_SLICE = 1024
+
+
+@dataclass(frozen=True)
+class EmbedderStats:
+    """What was asked since it was opened: texts, distinct ones (per call), found in the cache, encoded."""
+
+    texts: int = 0
+    distinct: int = 0
+    hits: int = 0
+    encoded: int = 0
+
+
+class Embedder:
+    """What `scoring` asks for vectors.
+
+    Args:
+        fingerprint: model, runtime and precision: scores with equal fingerprints compare.
+        dim: length of a vector.
+        load: gives the encoder; called at most once, on the first text that the cache does not have.
+        cache: where vectors are kept, or None.
+    """
+
+    def __init__(
+        self,
+        fingerprint: str,
+        dim: int,
+        load: Callable[[], Encoder],
+        cache: VectorCache | None = None,
+    ) -> None:
+        self.fingerprint = fingerprint
+        self.dim = dim
+        self.stats = EmbedderStats()
+        self._load = load
+        self._encoder: Encoder | None = None
+        self._cache = cache
+
+    def __enter__(self) -> Embedder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the cache. The embedder still works, without it."""
+        if self._cache is not None:
+            self._cache.close()
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the model had to be loaded so far."""
+        return self._encoder is not None
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit-length vectors, float32 [len(texts), dim]; equal texts have equal bytes, always.
+
+        Raises:
+            ModelError: the model is needed and cannot be loaded.
+        """
+        at: dict[bytes, int] = {}
+        # A lone surrogate (from a careless JSON decoder) is no text: it becomes "?".
+        positions = [at.setdefault(text.encode("utf-8", "replace"), len(at)) for text in texts]
+        distinct = list(at)
+        vectors = np.zeros((len(distinct), self.dim), dtype=np.float32)
+        known = self._cache.get(distinct) if self._cache is not None else {}
+        for i, vector in known.items():
+            vectors[i] = vector
+        missing = [i for i in range(len(distinct)) if i not in known]
+        for begin in range(0, len(missing), _SLICE):
+            part = missing[begin : begin + _SLICE]
+            encoded = self.encoder.encode([distinct[i].decode() for i in part])
+            vectors[part] = encoded
+            if self._cache is not None:
+                self._cache.put({distinct[i]: encoded[k] for k, i in enumerate(part)})
+        self.stats = replace(
+            self.stats,
+            texts=self.stats.texts + len(texts),
+            distinct=self.stats.distinct + len(distinct),
+            hits=self.stats.hits + len(known),
+            encoded=self.stats.encoded + len(missing),
+        )
+        return vectors[positions] if positions else vectors
+
+    def tokens(self, texts: Sequence[str]) -> TokenEmbeddings:
+        """Token vectors of texts; not cached."""
+        return self.encoder.tokens(texts)
+
+    @property
+    def encoder(self) -> Encoder:
+        """The model, loaded."""
+        if self._encoder is None:
+            self._encoder = self._load()
+        return self._encoder

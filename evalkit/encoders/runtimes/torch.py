@@ -1,0 +1,110 @@
+"""The torch runtime on the processor, through sentence-transformers: any of its models, float32 or bfloat16."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from evalkit.encoders import processor
+from evalkit.encoders.batched import BatchedEncoder, Ids
+from evalkit.encoders.contract import Encoder, Matrix, Plan, Runtime
+from evalkit.encoders.model import Model
+from evalkit.encoders.quiet import offline
+from evalkit.errors import ModelError
+
+__all__ = ["load_module", "runtime"]
+
+
+def load_module(model: Model) -> Any:
+    """The model as a sentence-transformers module on the processor, in float32, ready to be called.
+
+    Raises:
+        ModelError: the library cannot load the folder.
+    """
+    with offline():
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
+
+        had_bars = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()
+        try:
+            module = SentenceTransformer(str(model.folder), device="cpu", local_files_only=True)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise ModelError(
+                f"{model.folder}: cannot be loaded ({error}). Give the folder of a sentence-transformers model."
+            ) from error
+        finally:
+            if had_bars:
+                logging.enable_progress_bar()
+    return module.eval().float()
+
+
+class _Torch(BatchedEncoder):
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan.model)
+        self._module = load_module(plan.model)
+        self._threads = plan.threads
+        import torch
+
+        self._torch = torch
+        if plan.precision == "bf16":
+            # Only the network: pooling sums hundreds of tokens, and eight bits of precision would show.
+            self._module[0].to(torch.bfloat16)
+
+    def forward(self, ids: Ids, mask: Ids, types: Ids) -> tuple[Matrix, Matrix]:
+        torch = self._torch
+        with torch.inference_mode(), self._limited():
+            # The input module takes what of these its network knows.
+            features = {
+                "input_ids": torch.from_numpy(ids),
+                "attention_mask": torch.from_numpy(mask),
+                "token_type_ids": torch.from_numpy(types),
+            }
+            features = self._module[0](features)
+            features["token_embeddings"] = features["token_embeddings"].float()
+            for module in list(self._module)[1:]:
+                features = module(features)
+            sentence = features["sentence_embedding"].float().numpy()
+            token = features["token_embeddings"].numpy()
+        if sentence.shape[1] != self.dim:
+            raise ModelError(
+                f"{self._model.folder}: gives vectors of {sentence.shape[1]} numbers, its files say {self.dim}."
+            )
+        return np.asarray(sentence, dtype=np.float32), np.asarray(token, dtype=np.float32)
+
+    @contextmanager
+    def _limited(self) -> Iterator[None]:
+        # The number is the whole process's: it is put back, so that other users of torch keep theirs.
+        before = self._torch.get_num_threads()
+        wanted = self._threads or before
+        if wanted != before:
+            self._torch.set_num_threads(wanted)
+        try:
+            yield
+        finally:
+            if wanted != before:
+                self._torch.set_num_threads(before)
+
+
+def _obstacle(precision: str) -> str | None:
+    if precision == "bf16" and not processor.has_bf16():
+        return (
+            "this processor has neither avx512_bf16 nor amx_bf16: bf16 would be emulated, about five times slower "
+            "than fp32. Use precision = 'fp32'"
+        )
+    return None
+
+
+def _load(plan: Plan) -> Encoder:
+    return _Torch(plan)
+
+
+def _version() -> str:
+    return f"torch {version('torch')}, transformers {version('transformers')}"
+
+
+runtime = Runtime("torch", ("fp32", "bf16"), _version, _obstacle, _load, __name__)

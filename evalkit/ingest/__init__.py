@@ -1,0 +1,8 @@
+"""The first step: logged traffic becomes a day of `interactions`. Scores come later."""
+
+from __future__ import annotations
+
+from evalkit.ingest.reading import newest_record
+from evalkit.ingest.step import Counts, Ingested, ingest
+
+__all__ = ["Counts", "Ingested", "ingest", "newest_record"]

@@ -1,0 +1,161 @@
+"""The rollup step: asks the lake for one day's scores, aggregates them, and replaces that day of `daily`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from importlib.resources import files
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from evalkit.config import Settings
+from evalkit.errors import LakeError
+from evalkit.lake import Lake
+from evalkit.metrics import Metric
+from evalkit.rollup.aggregate import Column, Figures, Grouping, figures, grouping, prepare
+from evalkit.schema import DAILY
+
+__all__ = ["NO_VALUE", "RolledUp", "rollup"]
+
+#: How the interactions without a value of the segment's column are called.
+NO_VALUE = "(none)"
+#: Values read at a time: memory is bounded by this and by one metric of the day.
+_CELLS = 8_000_000
+#: Sums in another order, or other vector instructions, differ in the last bits; these digits do not.
+_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class RolledUp:
+    """What the step did.
+
+    Attributes:
+        day: the day.
+        interactions: rows of the day.
+        rows: rows written to `daily`.
+        metrics: the metrics that have figures.
+        absent: metrics that the day's scores know nothing of.
+    """
+
+    day: date
+    interactions: int
+    rows: int
+    metrics: tuple[str, ...]
+    absent: tuple[str, ...]
+
+
+def rollup(settings: Settings, lake: Lake, day: date, metrics: dict[str, Metric]) -> RolledUp:
+    """Roll the scores of one day up into `daily`, replacing that day in one commit.
+
+    Args:
+        settings: `rollup.segments` and `rollup.max_values`.
+        lake: holds `interactions` and `scores` of the day.
+        day: the day.
+        metrics: the metrics to roll up, by name.
+    Returns:
+        What was done. A day without interactions is replaced by no rows.
+
+    `n` counts interactions, `n_eligible` those whose status is neither not_applicable nor abstained (an
+    answer that makes no claim has no groundedness; how often that happens is a metric of its own),
+    `n_scored` those with a value. An interaction without a row of scores is eligible and not scored: it
+    lowers the coverage.
+    """
+    known = set(lake.sql("SELECT * FROM scores LIMIT 0").schema.names)
+    chosen = [metrics[name] for name in sorted(metrics) if {name, f"{name}__status"} <= known]
+    groups = _groups(settings, lake, day)
+    interactions = int(groups[0].n.sum())
+    parts = []
+    if interactions:
+        for column in _columns(lake, day, chosen, interactions):
+            parts += [_rows(day, column.metric, group, figures(column, group)) for group in groups]
+    table = pa.concat_tables(parts) if parts else DAILY.empty()
+    lake.replace(DAILY, day, table)
+    return RolledUp(
+        day=day,
+        interactions=interactions,
+        rows=table.num_rows,
+        metrics=tuple(metric.name for metric in chosen),
+        absent=tuple(sorted(set(metrics) - {metric.name for metric in chosen})),
+    )
+
+
+def _groups(settings: Settings, lake: Lake, day: date) -> list[Grouping]:
+    """The whole day first, then each segment as configured; rows in the order of their ids."""
+    rows = lake.sql("SELECT count(*) AS n FROM interactions WHERE day = $day", {"day": day})
+    n = int(rows["n"][0].as_py())
+    groups = [grouping("all", np.zeros(n, dtype=np.uint8), ["all"], 1)]
+    for segment in settings.rollup.segments:
+        query = _query("segment.sql").replace("{column}", _identifier(segment))
+        values = pc.fill_null(lake.sql(query, {"day": day})["value"], NO_VALUE)
+        encoded = values.combine_chunks().dictionary_encode()
+        if isinstance(encoded, pa.ChunkedArray):
+            encoded = encoded.combine_chunks()
+        codes = encoded.indices.to_numpy(zero_copy_only=False)
+        groups.append(
+            grouping(segment, codes, encoded.dictionary.to_pylist(), settings.rollup.max_values)
+        )
+    return groups
+
+
+def _columns(lake: Lake, day: date, metrics: list[Metric], rows: int) -> Iterator[Column]:
+    step = max(1, _CELLS // rows)
+    part = _query("values_column.sql")
+    for start in range(0, len(metrics), step):
+        some = metrics[start : start + step]
+        columns = ", ".join(
+            part.replace("{value}", _identifier(m.name)).replace(
+                "{status}", _identifier(f"{m.name}__status")
+            )
+            for m in some
+        )
+        found = lake.sql(_query("values.sql").replace("{columns}", columns), {"day": day})
+        if found.num_rows != rows:
+            raise LakeError(
+                f"scores: {day} has an interaction more than once. Score the day again."
+            )
+        for metric in some:
+            values = found[metric.name].cast(pa.float64()).to_numpy(zero_copy_only=False)
+            eligible = found[f"{metric.name}__status"].to_numpy(zero_copy_only=False)
+            yield prepare(metric, values, eligible.astype(np.bool_))
+
+
+def _rows(day: date, metric: Metric, group: Grouping, found: Figures) -> pa.Table:
+    k = len(group.values)
+    columns: dict[str, pa.Array] = {
+        "day": pa.array([day] * k, pa.date32()),
+        "metric": pa.array([metric.name] * k, pa.string()),
+        "segment": pa.array([group.segment] * k, pa.string()),
+        "value_of_segment": pa.array(group.values, pa.string()),
+        "n": pa.array(group.n, pa.int64()),
+        "n_eligible": pa.array(found.n_eligible, pa.int64()),
+        "n_scored": pa.array(found.n_scored, pa.int64()),
+        "histogram": _histograms(found),
+    }
+    for name, values in found.floats.items():
+        rounded = [None if np.isnan(v) else float(f"{v:.{_DIGITS}g}") for v in values]
+        columns[name] = pa.array(rounded, pa.float64())
+    return pa.table({name: columns[name] for name in DAILY.schema.names}, schema=DAILY.schema)
+
+
+def _histograms(found: Figures) -> pa.ListArray:
+    row, where = np.nonzero(found.histogram)
+    offsets = np.searchsorted(row, np.arange(len(found.histogram) + 1)).astype(np.int32)
+    type_ = DAILY.schema.field("histogram").type
+    cells = pa.StructArray.from_arrays(
+        [pa.array(where, pa.int32()), pa.array(found.histogram[row, where], pa.int64())],
+        fields=list(type_.value_type),
+    )
+    return pa.ListArray.from_arrays(pa.array(offsets), cells, type=type_)
+
+
+def _query(name: str) -> str:
+    text = (files("evalkit.rollup") / "queries" / name).read_text("utf-8")
+    return "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+
+
+def _identifier(name: str) -> str:
+    """A column's name as SQL reads it. Names come from the configuration and from scorers, not from traffic."""
+    return '"' + name.replace('"', '""') + '"'

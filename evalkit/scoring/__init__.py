@@ -1,0 +1,24 @@
+"""The second step: interactions become scores. Figures over many of them come later."""
+
+from __future__ import annotations
+
+from evalkit.scoring.batch import Batch
+from evalkit.scoring.contract import Evidence, Metric, Scorer, Scores, Values, scorer
+from evalkit.scoring.selection import metrics, scorer_fingerprint, select
+from evalkit.scoring.step import Scored, score, score_table
+
+__all__ = [
+    "Batch",
+    "Evidence",
+    "Metric",
+    "Scored",
+    "Scorer",
+    "Scores",
+    "Values",
+    "metrics",
+    "score",
+    "score_table",
+    "scorer",
+    "scorer_fingerprint",
+    "select",
+]

@@ -1,0 +1,108 @@
+"""Whether a response stands on its contexts, sentence by sentence, by two shipped models on the
+features of `scoring/support`."""
+
+from __future__ import annotations
+
+import math
+
+from evalkit.metrics import Metric
+from evalkit.scoring.batch import Batch
+from evalkit.scoring.calibration import Logistic
+from evalkit.scoring.contract import Evidence, Scores, Values, scorer
+from evalkit.scoring.features import response_inputs, sentence_inputs
+from evalkit.scoring.scorers.abstention import abstentions
+from evalkit.scoring.support import Support, support_of
+
+__all__ = ["groundedness"]
+
+# Evidence is for people to read; a row keeps its first so many spans of each metric.
+_MAX_SPANS = 200
+
+
+@scorer(
+    "groundedness",
+    version="1",
+    needs=("query", "response", "contexts", "truncated", "embeddings", "models"),
+    metrics=(
+        Metric(
+            "groundedness",
+            "score",
+            "lower",
+            "share of the response's sentences that its contexts support",
+            headline=True,
+        ),
+        Metric(
+            "hallucination",
+            "probability",
+            "higher",
+            "probability that something in the response is not supported by its contexts",
+            headline=True,
+        ),
+    ),
+)
+def groundedness(batch: Batch) -> Scores:
+    """How far the contexts support the response, from word overlap and sentence embeddings alone.
+
+    `groundedness` is the mean, over the sentences that claim something, of the probability that the
+    contexts support them (model `support`). `hallucination` is the probability that the response
+    holds anything unsupported (model `hallucination`, whose card says how well that agrees with
+    people, and that small changes of fact in copied wording are mostly missed).
+
+    Evidence: under `groundedness` each claim sentence, with the chunk that supports it best or
+    noted as unsupported; under `hallucination` the words, names and numbers that no context holds.
+
+    No response, no contexts or nothing claimed: not_applicable. Cut in the log: truncated.
+    Declined:
+    abstained. Longer than 60,000 characters or 400 sentences (contexts: 600,000 or 4,000):
+    over_budget.
+    """
+    sentence_model: Logistic = batch.models["support"]
+    response_model: Logistic = batch.models["hallucination"]
+    grounded, hallucinated = Values(len(batch)), Values(len(batch))
+    evidence: dict[int, list[Evidence]] = {}
+    chunks = batch.chunks()
+    for row, (support, status) in enumerate(zip(support_of(batch), statuses(batch), strict=True)):
+        if status is not None:
+            grounded.skip(row, status)
+            hallucinated.skip(row, status)
+            continue
+        unsupported = sentence_model.probability(sentence_inputs(support)).tolist()
+        grounded.set(row, math.fsum(1 - p for p in unsupported) / len(unsupported))
+        hallucinated.set(row, float(response_model.probability(response_inputs(support)[None])[0]))
+        ids = [chunk.id for chunk in chunks[row]]
+        evidence[row] = _evidence(support, unsupported, sentence_model.threshold, ids)
+    return Scores({"groundedness": grounded, "hallucination": hallucinated}, evidence)
+
+
+def statuses(batch: Batch) -> list[str | None]:
+    """Why each row has no groundedness; None where it has."""
+    declined = abstentions(batch)
+    truncated = batch.values("truncated")
+    found: list[str | None] = []
+    for row, support in enumerate(support_of(batch)):
+        has_both = batch.strings("response")[row] is not None and bool(batch.chunks()[row])
+        if has_both and truncated[row]:
+            found.append("truncated")
+        elif has_both and declined[row]:
+            found.append("abstained")
+        else:
+            found.append(support.status)
+    return found
+
+
+def _evidence(
+    support: Support, unsupported: list[float], threshold: float, ids: list[str | None]
+) -> list[Evidence]:
+    sentences: list[Evidence] = []
+    for k, span in enumerate(support.spans):
+        if unsupported[k] >= threshold:
+            sentences.append(Evidence("groundedness", span.start, span.end, None, "unsupported"))
+        else:
+            best = ids[int(support.chunk_evidence[k].argmax())]
+            sentences.append(Evidence("groundedness", span.start, span.end, best, "supported"))
+    words = [
+        Evidence("hallucination", place.start, place.end, None, "unsupported")
+        for places in support.new_words
+        for place in places
+    ]
+    return sentences[:_MAX_SPANS] + words[:_MAX_SPANS]
