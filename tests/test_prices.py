@@ -1,4 +1,4 @@
-"""Prices: what a call costs, which entry is taken, and a shipped list that can be trusted to be one."""
+"""Prices: what a call costs, which entry is taken, and what the shipped list holds."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from evalkit import prices, registry
+from evalkit import prices
 from evalkit.agreement.baselines import baselines
 from evalkit.agreement.reading import Labelled, read
 from evalkit.config import Settings
@@ -21,6 +21,7 @@ from evalkit.metrics import Metric
 from evalkit.scoring.batch import Batch, TextEmbedder
 from evalkit.scoring.calibration import load_all, thresholds
 from evalkit.scoring.contract import Scorer
+from evalkit.scoring.selection import metrics_of, select
 from evalkit.stats import classification
 
 __all__ = ["Agreement", "Baseline", "Group", "evaluate"]
@@ -54,7 +55,8 @@ class Group:
         auprc: average precision.
         threshold: the shipped cut; never fitted on the rows at hand. None for an unbounded metric.
         precision, recall, f1, balanced_accuracy, kappa: at that cut.
-        ece: expected calibration error, ten bins of equal size.
+        ece: expected calibration error, ten bins of equal size; None where the metric is no
+        probability.
         baselines: always, length, overlap and cosine.
     """
 
@@ -105,7 +107,8 @@ def evaluate(
     Args:
         source: a file or table of interactions with a label; see `reading.read`.
         metric: any metric of any scorer.
-        label: the column with people's verdicts; "!column" where 1 means that the metric should be low
+        label: the column with people's verdicts; "!column" where 1 means that the metric should be
+        low
             (groundedness against "!hallucinated").
         group: figures for each value of this column too.
         settings: which encoder; the default one without.
@@ -138,13 +141,12 @@ def evaluate(
 
 
 def _find(metric: str) -> tuple[Scorer, Metric]:
-    scorers = registry.find("evalkit.scoring.scorers", "evalkit.scorers", Scorer)
+    scorers = select(Settings())
     for scorer in scorers.values():
         for meaning in scorer.metrics:
             if meaning.name == metric:
                 return scorer, meaning
-    known = sorted(meaning.name for scorer in scorers.values() for meaning in scorer.metrics)
-    raise EvalkitError(f"{metric!r} is no metric. Known: {', '.join(known)}.")
+    raise EvalkitError(f"{metric!r} is no metric. Known: {', '.join(metrics_of(scorers))}.")
 
 
 def _score(
@@ -192,7 +194,7 @@ def _group(
         truth, score, groups=clusters, draws=_DRAWS, seed=seed
     )
     cut = classification.at_threshold(truth, score, threshold) if threshold is not None else None
-    calibration = classification.ece(truth, score) if threshold is not None else None
+    calibration = classification.ece(truth, score) if meaning.unit == "probability" else None
     return Group(
         group=name,
         n=int(used.sum()),

@@ -48,6 +48,11 @@ class Detected:
     failed: dict[str, str]
     findings: pa.Table
 
+    def __str__(self) -> str:
+        text = f"{self.new} new, {self.ongoing} ongoing, {self.resolved} resolved findings"
+        broken = "".join(f"; detector {name} failed ({why})" for name, why in self.failed.items())
+        return text + broken
+
 
 def detectors() -> dict[str, Detector]:
     """All detectors: the built-in ones and those of other distributions (entry points `evalkit.detectors`)."""

@@ -14,12 +14,12 @@ from evalkit.config import Settings
 from evalkit.reporting import sections
 from evalkit.reporting.csv import write_csv
 from evalkit.reporting.pack import Pack
-from evalkit.reporting.summary import NightSummary
 from evalkit.reporting.words import short
 from evalkit.schema import FINDINGS
 
 if TYPE_CHECKING:
     from evalkit.lake import Lake
+    from evalkit.reporting.page import Edition
 
 __all__ = ["publish", "write"]
 
@@ -32,20 +32,19 @@ def publish(
     settings: Settings,
     lake: Lake,
     pack: Pack,
-    day: date,
+    edition: Edition,
     html: str,
-    findings: Sequence[Mapping[str, Any]],
-    night: NightSummary,
 ) -> Path:
     """Write a page and bring what stands beside it up to date; gives the page's path."""
     folder = settings.path(settings.report.dir)
     folder.mkdir(parents=True, exist_ok=True)
+    day = edition.day
     page = folder / f"{day}.html"
-    write(folder / f"{day}.findings.csv", _findings_csv(findings))
+    write(folder / f"{day}.findings.csv", _findings_csv(edition.findings + edition.resolved))
     write(page, html)
     newest = max(path.name for path in _pages(folder))
     write(folder / "latest.html", (folder / newest).read_text("utf-8"))
-    write(folder / "index.html", _index(settings, lake, pack, folder, night))
+    write(folder / "index.html", _index(settings, lake, pack, folder, edition))
     return page
 
 
@@ -84,10 +83,12 @@ def _findings_csv(findings: Sequence[Mapping[str, Any]]) -> str:
     return write_csv(columns, flat)
 
 
-def _index(settings: Settings, lake: Lake, pack: Pack, folder: Path, night: NightSummary) -> str:
+def _index(settings: Settings, lake: Lake, pack: Pack, folder: Path, edition: Edition) -> str:
     """The list of nights that have a page, newest first."""
-    days = sorted((date.fromisoformat(path.stem) for path in _pages(folder)), reverse=True)[:_MOST_NIGHTS]
-    shown = [metric for metric in night.metrics.values() if metric.headline][:4]
+    days = sorted((date.fromisoformat(path.stem) for path in _pages(folder)), reverse=True)[
+        :_MOST_NIGHTS
+    ]
+    shown = [metric for metric in edition.metrics.values() if metric.headline][:4]
     params = {"first": min(days), "last": max(days), "metrics": [metric.name for metric in shown]}
     facts = sections.answer(lake.sql, pack.text("sql/nights.sql"), params)
     means = sections.answer(lake.sql, pack.text("sql/night_figures.sql"), params)
@@ -96,7 +97,7 @@ def _index(settings: Settings, lake: Lake, pack: Pack, folder: Path, night: Nigh
     nights = []
     for day in days:
         row = by_day.get(day, {})
-        status = night.status if day == night.day else row.get("status")
+        status = edition.night.status if day == edition.day else row.get("status")
         nights.append(
             {
                 "day": day,

@@ -101,7 +101,16 @@ def trend(spec: Trend, width: int = 320, height: int = 118) -> Markup:
             f'height="{height - top - bottom:.1f}"/>'
         )
     if spec.usual is not None and math.isfinite(spec.usual):
-        out.append(_line("c-usual", left, y(spec.usual), width - right, y(spec.usual), ' stroke-dasharray="2 3"'))
+        out.append(
+            _line(
+                "c-usual",
+                left,
+                y(spec.usual),
+                width - right,
+                y(spec.usual),
+                ' stroke-dasharray="2 3"',
+            )
+        )
     for run in _runs(inside):
         out.extend(_drawn(run, x, y))
     for day in shown:
@@ -109,7 +118,9 @@ def trend(spec: Trend, width: int = 320, height: int = 118) -> Markup:
         out.append(f'<path class="c-mark" d="M{x(day) - 3.5:.1f} {top - 7:.1f}h7l-3.5 5z"/>')
     if inside and inside[-1].value is not None and inside[-1].day == spec.end:
         dot = "c-bad-dot" if shown else "c-dot"
-        out.append(f'<circle class="{dot}" cx="{x(spec.end):.1f}" cy="{y(inside[-1].value):.1f}" r="3.2"/>')
+        out.append(
+            f'<circle class="{dot}" cx="{x(spec.end):.1f}" cy="{y(inside[-1].value):.1f}" r="3.2"/>'
+        )
     out.append(_text(left, height - 4, short_date(spec.start), "start"))
     out.append(_text(width - right, height - 4, short_date(spec.end), "end"))
     if len(shown) and 62 < x(shown[0]) - left and x(shown[0]) < width - right - 62:
@@ -118,10 +129,14 @@ def trend(spec: Trend, width: int = 320, height: int = 118) -> Markup:
     return Markup("".join(out))  # noqa: S704  (texts were escaped one by one)
 
 
-def sparkline(values: Sequence[float | None], bad: bool = False, width: int = 96, height: int = 26) -> Markup:
+def sparkline(
+    values: Sequence[float | None], bad: bool = False, width: int = 96, height: int = 26
+) -> Markup:
     """A word-sized line of the values (a gap where one is missing) that ends in a dot; decorative only."""
     known = [value for value in values if value is not None and math.isfinite(value)]
-    out = [f'<svg class="spark" viewBox="0 0 {width} {height}" aria-hidden="true" focusable="false">']
+    out = [
+        f'<svg class="spark" viewBox="0 0 {width} {height}" aria-hidden="true" focusable="false">'
+    ]
     if known:
         low, high = min(known), max(known)
         span = (high - low) or 1.0
@@ -139,11 +154,15 @@ def sparkline(values: Sequence[float | None], bad: bool = False, width: int = 96
                 continue
             path.append(pen + at(index, value))
             pen = "L"
-        out.append(f'<path class="{"c-bad" if bad else "c-line"}" fill="none" stroke-width="1.4" d="{"".join(path)}"/>')
+        out.append(
+            f'<path class="{"c-bad" if bad else "c-line"}" fill="none" stroke-width="1.4" d="{"".join(path)}"/>'
+        )
         last = values[-1]
         if last is not None and math.isfinite(last):
             px, py = at(len(values) - 1, last).split(" ")
-            out.append(f'<circle class="{"c-bad-dot" if bad else "c-dot"}" cx="{px}" cy="{py}" r="2.6"/>')
+            out.append(
+                f'<circle class="{"c-bad-dot" if bad else "c-dot"}" cx="{px}" cy="{py}" r="2.6"/>'
+            )
     out.append("</svg>")
     return Markup("".join(out))  # noqa: S704  (numbers only)
 
@@ -167,7 +186,16 @@ def hours(bars: Sequence[Hour], title: str, width: int = 640, height: int = 64) 
             out.append(
                 f'<rect class="c-since" x="{index * step:.1f}" y="{top:.1f}" width="{step:.1f}" height="{room:.1f}"/>'
             )
-            out.append(_line("c-bad", left, height - bottom, left + wide, height - bottom, ' stroke-width="2.5"'))
+            out.append(
+                _line(
+                    "c-bad",
+                    left,
+                    height - bottom,
+                    left + wide,
+                    height - bottom,
+                    ' stroke-width="2.5"',
+                )
+            )
         elif tall > 0:
             out.append(
                 f'<rect class="c-bar" x="{left:.1f}" y="{height - bottom - tall:.1f}" width="{wide:.1f}" '
@@ -188,7 +216,8 @@ def png(svg: str, scale: float = 2.0) -> bytes:
 
     head, rest = svg.split(">", 1)
     drawn: bytes = vl_convert.svg_to_png(
-        f'{head}><style>{_LIGHT}</style><rect class="c-bg" width="100%" height="100%"/>{rest}', scale=scale
+        f'{head}><style>{_LIGHT}</style><rect class="c-bg" width="100%" height="100%"/>{rest}',
+        scale=scale,
     )
     return drawn
 
@@ -205,7 +234,9 @@ def _line(kind: str, x1: float, y1: float, x2: float, y2: float, extra: str = ""
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text class="c-axis" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+    return (
+        f'<text class="c-axis" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+    )
 
 
 def _runs(points: Sequence[Point]) -> list[list[Point]]:
@@ -221,7 +252,9 @@ def _runs(points: Sequence[Point]) -> list[list[Point]]:
     return runs
 
 
-def _drawn(run: Sequence[Point], x: Callable[[date], float], y: Callable[[float], float]) -> list[str]:
+def _drawn(
+    run: Sequence[Point], x: Callable[[date], float], y: Callable[[float], float]
+) -> list[str]:
     out = []
     banded = [p for p in run if p.lower is not None and p.upper is not None]
     if len(banded) > 1:
@@ -229,10 +262,14 @@ def _drawn(run: Sequence[Point], x: Callable[[date], float], y: Callable[[float]
         under = "L".join(f"{x(p.day):.1f} {y(p.lower or 0.0):.1f}" for p in reversed(banded))
         out.append(f'<path class="c-band" d="M{over}L{under}z"/>')
     if len(run) == 1:
-        out.append(f'<circle class="c-dot" cx="{x(run[0].day):.1f}" cy="{y(run[0].value or 0.0):.1f}" r="1.8"/>')
+        out.append(
+            f'<circle class="c-dot" cx="{x(run[0].day):.1f}" cy="{y(run[0].value or 0.0):.1f}" r="1.8"/>'
+        )
     else:
         path = "L".join(f"{x(p.day):.1f} {y(p.value or 0.0):.1f}" for p in run)
-        out.append(f'<path class="c-line" fill="none" stroke-width="1.6" stroke-linejoin="round" d="M{path}"/>')
+        out.append(
+            f'<path class="c-line" fill="none" stroke-width="1.6" stroke-linejoin="round" d="M{path}"/>'
+        )
     return out
 
 
@@ -258,12 +295,12 @@ def _axis(spec: Trend, points: Sequence[Point]) -> tuple[float, float, list[floa
     if spec.unit in {"share", "probability", "score"} and max(values) <= 1:
         high = min(high, 1.0)
     step = 10.0 ** math.floor(math.log10(high - low))
-    for factor in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0):
+    fits = []
+    for factor in (0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 2.5, 5.0):
         first = math.ceil(low / (step * factor) - 1e-9)
         last = math.floor(high / (step * factor) + 1e-9)
-        if last - first <= 2:
-            return low, high, [index * step * factor for index in range(first, last + 1)]
-    return low, high, []
+        fits.append([index * step * factor for index in range(first, last + 1)])
+    return low, high, min(fits, key=lambda ticks: (abs(len(ticks) - 3), len(ticks)))
 
 
 def _tick(value: float, ticks: Sequence[float], unit: str) -> str:
@@ -271,7 +308,11 @@ def _tick(value: float, ticks: Sequence[float], unit: str) -> str:
     if unit == "share":
         return f"{value * 100:.{0 if step >= 0.00999 else 1}f} %"
     if unit == "ms":
-        return f"{value / 1000:.{max(0, math.ceil(-math.log10(step / 1000) - 1e-9))}f} s" if value >= 1000 else f"{value:.0f} ms"
+        return (
+            f"{value / 1000:.{max(0, math.ceil(-math.log10(step / 1000) - 1e-9))}f} s"
+            if value >= 1000
+            else f"{value:.0f} ms"
+        )
     if unit == "usd":
         return f"${value:.{min(max(0, math.ceil(-math.log10(step) - 1e-9)), 6)}f}"
     if unit == "tokens":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -49,7 +50,9 @@ def isolate(text: object) -> Markup:
     return Markup("<bdi>{}</bdi>").format("–" if text is None else text)
 
 
-def marked(text: str | None, spans: Iterable[Mapping[str, Any]] | None, note: str = "unsupported") -> Markup:
+def marked(
+    text: str | None, spans: Iterable[Mapping[str, Any]] | None, note: str = "unsupported"
+) -> Markup:
     """The escaped text with the spans of one note as `<mark>`; spans are characters, end exclusive.
 
     Overlapping spans are merged; spans outside the (cut) text are dropped.
@@ -62,7 +65,9 @@ def marked(text: str | None, spans: Iterable[Mapping[str, Any]] | None, note: st
     wanted = sorted(
         (max(int(span["start"]), 0), min(int(span["end"]), len(text)))
         for span in spans or ()
-        if span.get("note") == note and span.get("start") is not None and span.get("end") is not None
+        if span.get("note") == note
+        and span.get("start") is not None
+        and span.get("end") is not None
     )
     merged: list[tuple[int, int]] = []
     for start, end in wanted:
@@ -99,6 +104,8 @@ def _plain(value: Any) -> Any:
         return clean(value.decode("utf-8", "replace"))
     if isinstance(value, float) and value != value:
         return None
+    if isinstance(value, Decimal):  # DuckDB's sums of whole numbers
+        return int(value) if value == value.to_integral_value() else float(value)
     if value is None or isinstance(value, (bool, int, float, date, datetime)):
         return value
     return clean(str(value))

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any, Literal
 
 from evalkit.metrics import Metric
-from evalkit.reporting.words import label, pair, short, worse
+from evalkit.reporting.words import label, short, tight, worse
 
 __all__ = ["Figure", "History", "change", "headline"]
 
@@ -77,7 +77,10 @@ class History:
 
     def series(self, name: str, days: int, column: str = "mean") -> list[float | None]:
         """One value per calendar day, oldest first; None where there is none."""
-        return [self.value(name, self.day - timedelta(days=back), column) for back in range(days - 1, -1, -1)]
+        return [
+            self.value(name, self.day - timedelta(days=back), column)
+            for back in range(days - 1, -1, -1)
+        ]
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,9 @@ class Figure:
     finding_id: str | None = None
 
 
-def headline(history: History, metrics: Mapping[str, Metric], days: int, most: int = MOST) -> list[Figure]:
+def headline(
+    history: History, metrics: Mapping[str, Metric], days: int, most: int = MOST
+) -> list[Figure]:
     """The figures at the top: headline metrics, then what it cost, then how much traffic there was."""
     named = [metric for metric in metrics.values() if metric.headline]
     money = [metric for metric in metrics.values() if metric.unit == "usd"]
@@ -103,7 +108,9 @@ def headline(history: History, metrics: Mapping[str, Metric], days: int, most: i
         metric for metric in metrics.values() if metric.unit in {"score", "probability", "share"}
     ]
     # What is in trouble must not fall off the end.
-    quality = sorted(quality, key=lambda metric: metric.name not in history.alarmed)[: most - 1 - len(money[:1])]
+    quality = sorted(quality, key=lambda metric: metric.name not in history.alarmed)[
+        : most - 1 - len(money[:1])
+    ]
     figures = [_figure(history, metric, days) for metric in quality]
     if money:
         figures.append(_figure(history, money[0], days, column="total"))
@@ -112,41 +119,42 @@ def headline(history: History, metrics: Mapping[str, Metric], days: int, most: i
 
 
 def change(usual: float | None, value: float | None, unit: str) -> str:
-    """How far a value is from the usual one, in the way its unit is read; nothing when it did not move.
+    r"""How far a value is from the usual one, in the way its unit is read; nothing when it did not move.
 
     >>> change(0.21, 0.34, "score"), change(0.02, 0.05, "share"), change(2000.0, 1500.0, "ms")
-    ('+0.13', '+3 points', '−25 %')
+    ('+0.13', '+3\\xa0points', '−25\\xa0%')
     """
     if usual is None or value is None:
         return ""
     if unit == "share":
         points = (value - usual) * 100
-        text = f"{points:+.1f}" if abs(points) < 2.95 and f"{points:.1f}"[-1] != "0" else f"{points:+.0f}"
-        return "" if float(text) == 0 else f"{text} points".replace("-", "−")
+        text = (
+            f"{points:+.1f}"
+            if abs(points) < 2.95 and f"{points:.1f}"[-1] != "0"
+            else f"{points:+.0f}"
+        )
+        return "" if float(text) == 0 else tight(f"{text} points".replace("-", "−"))
     if unit in {"probability", "score"}:
         text = f"{value - usual:+.2f}"
         return "" if float(text) == 0 else text.replace("-", "−")
     if usual == 0:
         return ""
     text = f"{(value / usual - 1) * 100:+,.0f}"
-    return "" if float(text.replace(",", "")) == 0 else f"{text} %".replace("-", "−")
+    return "" if float(text.replace(",", "")) == 0 else tight(f"{text} %".replace("-", "−"))
 
 
 def _figure(history: History, metric: Metric, days: int, column: str = "mean") -> Figure:
     value, usual = history.value(metric.name, column=column), history.usual(metric.name, column)
     finding = history.alarmed.get(metric.name)
     bad = finding is not None and worse(usual, value, metric) is not False
-    usual_text, value_text = pair(usual, value, metric.unit) if None not in (usual, value) else (
-        short(usual, metric.unit),
-        short(value, metric.unit),
-    )
+    usual_text, value_text = short(usual, metric.unit), short(value, metric.unit)
     return Figure(
         metric.name,
         label(metric.name) if column == "mean" else "Spent",
         metric.about if column == "mean" else "All priced requests of the day",
         value_text,
         f"usually {usual_text}" if usual is not None else "no usual level yet",
-        change(usual, value, metric.unit) if column == "mean" or usual is None else change(usual, value, "usd"),
+        change(usual, value, metric.unit),
         "bad" if bad else "plain",
         history.series(metric.name, days, column),
         finding,
@@ -160,7 +168,11 @@ def _traffic(history: History, days: int) -> Figure:
 
     series = [largest(history.day - timedelta(days=back)) for back in range(days - 1, -1, -1)]
     before = (history.day - history.usual_start).days
-    known = [n for back in range(1, before + 1) if (n := largest(history.day - timedelta(days=back))) is not None]
+    known = [
+        n
+        for back in range(1, before + 1)
+        if (n := largest(history.day - timedelta(days=back))) is not None
+    ]
     usual = float(median(known)) if known else None
     value = series[-1] if series else None
     return Figure(

@@ -1,4 +1,10 @@
 from dataclasses import dataclass
+
+
 @dataclass(frozen=True)
-class Sent: status:str; message:str
-def send(*a,**k): ...
+class Sent:
+    status: str
+    message: str
+
+
+def send(*a, **k): ...

@@ -88,4 +88,6 @@ def shipped() -> Path:
     for folder in (package / "_reports", package.parent / "reports"):
         if (folder / "page.html").is_file():
             return folder
-    raise ConfigError(f"{package}: the report pack is missing from this installation. Install evalkit again.")
+    raise ConfigError(
+        f"{package}: the report pack is missing from this installation. Install evalkit again."
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -13,13 +13,12 @@ import evalkit
 from evalkit.config import Settings, day_bounds
 from evalkit.metrics import Metric
 from evalkit.reporting import archive, charts, sections
-from evalkit.reporting.display import clean
 from evalkit.reporting.figures import Figure, History, change, headline
 from evalkit.reporting.pack import Pack
 from evalkit.reporting.sections import Rendered
 from evalkit.reporting.summary import NightSummary
 from evalkit.reporting.verdict import Verdict, effect, got_worse, headline_of, verdict
-from evalkit.reporting.words import label, metric_of, since, where
+from evalkit.reporting.words import label, metric_of, prose, since, where
 
 if TYPE_CHECKING:
     from evalkit.lake import Lake
@@ -38,6 +37,7 @@ class Edition:
     trend_start: date
     usual_start: date
     night: NightSummary
+    metrics: Mapping[str, Metric]
     verdict: Verdict
     findings: list[dict[str, Any]]
     resolved: list[dict[str, Any]]
@@ -46,14 +46,16 @@ class Edition:
     shared_sql: dict[str, str]
 
 
-def report(settings: Settings, lake: Lake, day: date, night: NightSummary) -> Path:
+def report(
+    settings: Settings, lake: Lake, night: NightSummary, metrics: Mapping[str, Metric]
+) -> Path:
     """Write the page of a night, its findings as CSV, and the list of all nights.
 
     Args:
         settings: the report's folder, title, number of examples and days.
         lake: the tables; only read.
-        day: which night.
-        night: its outcome.
+        night: which night, and its outcome.
+        metrics: every metric that may stand in `daily`, by name.
 
     Returns:
         The page's path, `<dir>/<day>.html`. Beside it stand `<day>.findings.csv`, `index.html` (all
@@ -64,18 +66,20 @@ def report(settings: Settings, lake: Lake, day: date, night: NightSummary) -> Pa
         LakeError: the tables cannot be read.
     """
     pack = Pack.of(settings)
-    edition = gather(settings, lake, pack, day, night)
+    edition = gather(settings, lake, pack, night, metrics)
     html = build(settings, lake, pack, edition)
-    return archive.publish(settings, lake, pack, edition.day, html, edition.findings + edition.resolved, night)
+    return archive.publish(settings, lake, pack, edition, html)
 
 
-def gather(settings: Settings, lake: Lake, pack: Pack, day: date, night: NightSummary) -> Edition:
+def gather(
+    settings: Settings, lake: Lake, pack: Pack, night: NightSummary, metrics: Mapping[str, Metric]
+) -> Edition:
     """Read what page and mail of a night have in common."""
-    params = parameters(settings, day, night.metrics)
+    day = night.day
+    params = parameters(settings, day, metrics)
     shared = {name: pack.text(f"sql/{name}.sql").strip() for name in ("findings", "daily")}
     found = sections.answer(lake.sql, shared["findings"], params)
     daily = sections.answer(lake.sql, shared["daily"], params)
-    night = replace(night, reasons=[clean(reason, 400) for reason in night.reasons])
     open_ones = [finding for finding in found if finding["status"] != "resolved"]
     history = History(daily, open_ones, day, params["usual_start"])
     return Edition(
@@ -83,11 +87,12 @@ def gather(settings: Settings, lake: Lake, pack: Pack, day: date, night: NightSu
         params["trend_start"],
         params["usual_start"],
         night,
-        verdict(night, found),
+        metrics,
+        verdict(night, found, metrics),
         open_ones,
         [finding for finding in found if finding["status"] == "resolved"],
         history,
-        headline(history, night.metrics, settings.report.trend_days),
+        headline(history, metrics, settings.report.trend_days),
         shared,
     )
 
@@ -109,10 +114,11 @@ def parameters(settings: Settings, day: date, metrics: Mapping[str, Metric]) -> 
 
 def build(settings: Settings, lake: Lake, pack: Pack, edition: Edition) -> str:
     """The whole page as HTML, never larger than `MAX_BYTES`."""
-    params = parameters(settings, edition.day, edition.night.metrics)
+    params = parameters(settings, edition.day, edition.metrics)
     context = _context(settings, edition)
     rendered = [
-        sections.render(section, pack, lake.sql, params, context) for section in sections.load(pack.folder)
+        sections.render(section, pack, lake.sql, params, context)
+        for section in sections.load(pack.folder)
     ]
     template = pack.engine.get_template("page.html")
     fixed = {**context, "css": pack.style("style.css")}
@@ -134,7 +140,7 @@ def _too_large(part: Rendered) -> Rendered:
 
 def _context(settings: Settings, edition: Edition) -> dict[str, Any]:
     """Everything that a template may name besides its own queries (documented in docs/report.md)."""
-    metrics = edition.night.metrics
+    metrics = edition.metrics
     return {
         "day": edition.day,
         "trend_start": edition.trend_start,
@@ -155,11 +161,12 @@ def _context(settings: Settings, edition: Edition) -> dict[str, Any]:
         "evalkit_version": evalkit.__version__,
         "config_hash": settings.fingerprint,
         "metric": partial(metric_of, metrics),
-        "headline_of": partial(headline_of, metrics=metrics),
+        "headline_of": partial(headline_of, metrics=metrics, today=edition.day),
         "effect": partial(effect, metrics=metrics),
         "got_worse": partial(got_worse, metrics=metrics),
         "change": change,
         "where": where,
+        "prose": partial(prose, today=edition.day),
         "since": partial(since, today=edition.day),
         "order_of": partial(_order_of, edition),
         "trend_chart": partial(_trend_chart, edition),
@@ -170,7 +177,7 @@ def _context(settings: Settings, edition: Edition) -> dict[str, Any]:
 
 def _order_of(edition: Edition, known: Sequence[str] | None = None) -> list[str]:
     """Metrics as they matter: with findings first, then headline ones, then by name."""
-    metrics, alarmed = edition.night.metrics, edition.history.alarmed
+    metrics, alarmed = edition.metrics, edition.history.alarmed
     ranked = list(alarmed)
 
     def key(name: str) -> tuple[int, bool, str]:
@@ -198,14 +205,14 @@ def _trend_chart(
         for row in rows
     ]
     marks = [
-        charts.Mark(finding["since"], headline_of(finding, edition.night.metrics))
+        charts.Mark(finding["since"], headline_of(finding, edition.metrics))
         for finding in findings
         if finding["since"] is not None
     ]
     return charts.trend(
         charts.Trend(
             title or label(name),
-            unit or metric_of(edition.night.metrics, name).unit,
+            unit or metric_of(edition.metrics, name).unit,
             edition.trend_start,
             edition.day,
             points,
@@ -220,7 +227,9 @@ def _hours_chart(settings: Settings, rows: Sequence[Mapping[str, Any]], title: s
     return charts.hours(
         [
             charts.Hour(
-                row["hour"].astimezone(settings.zone).strftime("%H:%M"), int(row["received"]), row["usual"]
+                row["hour"].astimezone(settings.zone).strftime("%H:%M"),
+                int(row["received"]),
+                row["usual"],
             )
             for row in rows
         ],

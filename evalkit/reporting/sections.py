@@ -36,7 +36,10 @@ from evalkit.reporting.pack import Pack, shipped
 
 __all__ = ["Rendered", "Section", "load", "names", "parse", "render"]
 
-_HEAD = re.compile(r"\A\+\+\+[ \t]*\r?\n(?P<head>.*?)^\+\+\+[ \t]*\r?\n?(?P<template>.*)\Z", re.DOTALL | re.MULTILINE)
+_HEAD = re.compile(
+    r"\A\+\+\+[ \t]*\r?\n(?P<head>.*?)^\+\+\+[ \t]*\r?\n?(?P<template>.*)\Z",
+    re.DOTALL | re.MULTILINE,
+)
 _FILE = re.compile(r"\A(?P<order>\d+)_(?P<name>[a-z][a-z0-9_]*)\.html\Z")
 _PARAMETER = re.compile(r"\$([a-z_][a-z0-9_]*)")
 _KEYS = {"title", "order", "about", "sql"}
@@ -105,9 +108,15 @@ def parse(file: str, text: str) -> Section:
             f"sections/{file}: {unknown[0]}: unknown key. Known: {', '.join(sorted(_KEYS))}."
         )
     sql = head.get("sql", {})
-    title, order, about = head.get("title", ""), head.get("order", int(named["order"])), head.get("about", "")
+    title, order, about = (
+        head.get("title", ""),
+        head.get("order", int(named["order"])),
+        head.get("about", ""),
+    )
     if not isinstance(title, str) or not isinstance(about, str) or not isinstance(order, int):
-        raise ExtensionError(f"sections/{file}: title and about are texts, order is a whole number.")
+        raise ExtensionError(
+            f"sections/{file}: title and about are texts, order is a whole number."
+        )
     if not isinstance(sql, dict) or not all(isinstance(query, str) for query in sql.values()):
         raise ExtensionError(f"sections/{file}: [sql] holds one text per query.")
     for name, query in sql.items():

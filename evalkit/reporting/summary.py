@@ -1,35 +1,33 @@
-"""What a night tells about itself: pure data, made where the steps are run, read by the page and the mail."""
+"""What the page and the mail need to know of a night's outcome; who decides it is no matter here."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Literal
+from typing import Protocol
 
-from evalkit.metrics import Metric
-
-__all__ = ["NightSummary", "Status"]
-
-Status = Literal["healthy", "findings", "degraded", "failed"]
+__all__ = ["NightSummary"]
 
 
-@dataclass(frozen=True)
-class NightSummary:
-    """The outcome of one night.
+class NightSummary(Protocol):
+    """The outcome of one night, as `evalkit.verdict.judge` gives it.
 
-    Args:
-        day: the day that was evaluated.
-        status: healthy; findings (at or above `fail_on`); degraded (coverage or completeness under its
-            floor); failed (a step could not finish).
-        reasons: why it is not healthy, one sentence each.
-        counts: received, accepted, duplicate, rejected, scored: records of the day.
-        coverage: per metric the share of eligible interactions that have a value.
-        metrics: every metric that may stand in `daily`, by name.
+    `status` is healthy, findings (at or above `fail_on`), degraded (coverage or completeness under its
+    floor) or failed; `reasons` says why in one sentence each; `counts` has received, accepted, duplicate,
+    rejected and scored; `coverage` the share of eligible interactions with a value, by metric.
     """
 
-    day: date
-    status: Status
-    reasons: list[str] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
-    coverage: dict[str, float] = field(default_factory=dict)
-    metrics: dict[str, Metric] = field(default_factory=dict)
+    @property
+    def day(self) -> date: ...
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def reasons(self) -> Sequence[str]: ...
+
+    @property
+    def counts(self) -> Mapping[str, int]: ...
+
+    @property
+    def coverage(self) -> Mapping[str, float | None]: ...

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal
 
 from evalkit.metrics import Metric
-from evalkit.reporting.display import clip
+from evalkit.reporting.display import clean, clip
 from evalkit.reporting.summary import NightSummary
-from evalkit.reporting.words import label, long_date, moved, plural, where, worse
+from evalkit.reporting.words import label, long_date, moved, plural, prose, where, worse
 
 __all__ = ["Verdict", "effect", "headline_of", "verdict"]
 
@@ -27,13 +28,14 @@ class Verdict:
     """How the night was.
 
     `word` is the short form for tables, `lead` the beginning of the sentence and `rest` what follows;
-    `also` is a second, smaller sentence (may be empty).
+    `beside` says what else changed at that time, `also` what else there is (both may be empty).
     """
 
     tone: Tone
     word: str
     lead: str
     rest: str
+    beside: str
     also: str
 
     @property
@@ -41,43 +43,56 @@ class Verdict:
         return f"{self.lead}: {self.rest}" if self.rest else f"{self.lead}."
 
 
-def verdict(night: NightSummary, findings: Sequence[Mapping[str, Any]]) -> Verdict:
+def verdict(
+    night: NightSummary, findings: Sequence[Mapping[str, Any]], metrics: Mapping[str, Metric]
+) -> Verdict:
     """The verdict of a night; `findings` are the day's, the most important first."""
+    reasons = [prose(clean(reason, 400), night.day) for reason in night.reasons]
     tone, lead, word = _TONES[night.status]
     open_ones = [finding for finding in findings if finding["status"] != "resolved"]
     worth = [finding for finding in open_ones if finding["severity"] != "info"]
     if night.status in {"failed", "degraded"}:
-        rest = _sentence(night.reasons[0]) if night.reasons else "no reason was given."
-        also = ". ".join(_lower_end(reason) for reason in night.reasons[1:4])
+        rest = _sentence(reasons[0]) if reasons else "no reason was given."
+        told = {(finding["title"] or "").rstrip(".") for finding in worth}
+        also = ". ".join(
+            _lower_end(reason) for reason in reasons[1:4] if reason.rstrip(".") not in told
+        )
         also = f"{also}." if also else ""
         if worth:
-            top = f"Besides, {_first_small(headline_of(worth[0], night.metrics))}{_since(worth[0], night)}."
+            top = f"Besides, {_first_small(headline_of(worth[0], metrics, night.day))}{_since(worth[0], night)}."
             also = f"{also} {top}".strip()
-        return Verdict(tone, word, lead, clip(rest, 400), clip(also, 600))
+        return Verdict(tone, word, lead, clip(rest, 400), "", clip(also, 600))
     if night.status == "findings" and open_ones:
         top = (worth or open_ones)[0]
-        rest = _first_small(headline_of(top, night.metrics)) + _since(top, night) + _beside(top) + "."
-        return Verdict(tone, word, lead, clip(rest, 500), _others(open_ones, worth, top))
+        rest = _first_small(headline_of(top, metrics, night.day)) + _since(top, night) + "."
+        return Verdict(
+            tone, word, lead, clip(rest, 500), _beside(top, night), _others(open_ones, worth, top)
+        )
     if night.status == "findings":
-        rest = _sentence(night.reasons[0]) if night.reasons else ""
-        return Verdict(tone, word, lead, clip(rest, 400), "")
+        rest = _sentence(reasons[0]) if reasons else ""
+        return Verdict(tone, word, lead, clip(rest, 400), "", "")
     seen = night.counts.get("accepted")
     rest = "nothing got worse" + (f" in {plural(seen, 'interaction')}" if seen else "") + "."
     also = ""
     if open_ones:
         one = len(open_ones) == 1
-        also = f"{plural(len(open_ones), 'thing')} worth knowing {'stands' if one else 'stand'} below."
+        also = (
+            f"{plural(len(open_ones), 'thing')} worth knowing {'stands' if one else 'stand'} below."
+        )
     resolved = len(findings) - len(open_ones)
     if resolved:
         also = f"{also} {plural(resolved, 'finding')} resolved.".strip()
-    return Verdict(tone, word, lead, rest, also)
+    return Verdict(tone, word, lead, rest, "", also)
 
 
-def headline_of(finding: Mapping[str, Any], metrics: Mapping[str, Metric]) -> str:
+def headline_of(
+    finding: Mapping[str, Any], metrics: Mapping[str, Metric], today: date | None = None
+) -> str:
     """A finding in a few words: the metric, where, and its move; the detector's title when there is none."""
-    move = moved(dict(finding), dict(metrics))
+    move = moved(finding, metrics)
     if not move or finding["metric"] is None:
-        return clip((finding["title"] or finding["kind"] or "something changed").rstrip(". "), 240)
+        title = (finding["title"] or finding["kind"] or "something changed").rstrip(". ")
+        return prose(clip(title, 240), today or finding["day"])
     place = where(finding["segment"], finding["value_of_segment"])
     return f"{label(finding['metric'])}{' ' + clip(place, 80) if place else ''} is {move}"
 
@@ -113,13 +128,15 @@ def _since(finding: Mapping[str, Any], night: NightSummary) -> str:
     return f" since {long_date(day, night.day)}" if day is not None and day < night.day else ""
 
 
-def _beside(finding: Mapping[str, Any]) -> str:
-    cause = (finding["cause"] or "").strip().rstrip(".")
-    return f", while {_first_small(clip(cause, 200))}" if cause else ""
+def _beside(finding: Mapping[str, Any], night: NightSummary) -> str:
+    cause = prose((finding["cause"] or "").strip().rstrip("."), night.day)
+    return f"{clip(cause[:1].upper() + cause[1:], 300)}." if cause else ""
 
 
 def _others(
-    open_ones: Sequence[Mapping[str, Any]], worth: Sequence[Mapping[str, Any]], top: Mapping[str, Any]
+    open_ones: Sequence[Mapping[str, Any]],
+    worth: Sequence[Mapping[str, Any]],
+    top: Mapping[str, Any],
 ) -> str:
     rest = max(len(worth or open_ones) - 1, 0)
     new = sum(1 for finding in open_ones if finding["status"] == "new" and finding is not top)

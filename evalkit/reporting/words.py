@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,9 +19,11 @@ __all__ = [
     "metric_of",
     "percent",
     "plural",
+    "prose",
     "short",
     "short_date",
     "since",
+    "tight",
     "where",
     "worse",
 ]
@@ -27,7 +32,14 @@ __all__ = [
 _MONTHS = (
     "January February March April May June July August September October November December".split()
 )
-_ACRONYMS = {"ttft": "time to first token", "mrr": "MRR", "ndcg": "nDCG", "usd": "", "ms": "", "llm": "LLM"}
+_NAMES = {
+    "ttft_ms": "Time to first token",
+    "tokens_input": "Prompt tokens",
+    "tokens_output": "Completion tokens",
+    "cost_usd": "Cost per request",
+    "failed": "Failure rate",
+}
+_ACRONYMS = {"mrr": "MRR", "ndcg": "nDCG", "usd": "", "ms": "", "llm": "LLM"}
 _PLACES = {
     "route": "on",
     "app": "in",
@@ -43,57 +55,82 @@ _PLACES = {
 def label(name: str) -> str:
     """A metric's or column's name in plain words.
 
-    >>> label("cost_usd"), label("answer_relevance"), label("tokens_input"), label("ttft_ms")
-    ('Cost', 'Answer relevance', 'Input tokens', 'Time to first token')
+    >>> label("cost_usd"), label("answer_relevance"), label("latency_ms"), label("ndcg_at_5")
+    ('Cost per request', 'Answer relevance', 'Latency', 'nDCG at 5')
     """
+    if name in _NAMES:
+        return _NAMES[name]
     parts = [part for part in name.split("_") if part]
-    if len(parts) > 1 and parts[0] == "tokens":
-        parts = [*parts[1:], "tokens"]
     text = " ".join(word for word in (_ACRONYMS.get(part, part) for part in parts) if word) or name
-    return text[0].upper() + text[1:] if text else text
+    return text if text.startswith("nDCG") else text[:1].upper() + text[1:]
+
+
+_UNIT = re.compile(r"(?<=\d) (?=(?:%|points?|ms|s)(?:\W|$))")
+_ISO_DAY = re.compile(r"\b(\d{4}-\d{2}-\d{2})\b(?![-:T\d])")
+
+
+def tight(text: str) -> str:
+    """The text with its units on the line of their numbers."""
+    return _UNIT.sub("\u00a0", text)
+
+
+def prose(text: str, today: date) -> str:
+    """A sentence of a detector as a person writes it: days in words, units beside their numbers.
+
+    >>> prose("first seen 2026-11-12 08:00 UTC", date(2026, 11, 22))
+    'first seen 12 November 08:00 UTC'
+    """
+
+    def in_words(match: re.Match[str]) -> str:
+        try:
+            return long_date(date.fromisoformat(match[1]), today)
+        except ValueError:
+            return match[1]
+
+    return tight(_ISO_DAY.sub(in_words, text))
 
 
 def short(value: float | None, unit: str) -> str:
-    """A value with as many digits as a person keeps in mind.
+    r"""A value with as many digits as a person keeps in mind.
 
     >>> short(0.3437, "probability"), short(0.0123, "share"), short(0.34, "share"), short(1234.0, "ms")
-    ('0.34', '1.2 %', '34 %', '1.23 s')
+    ('0.34', '1.2\\xa0%', '34\\xa0%', '1.23\\xa0s')
     """
     if value is None:
         return "–"
     if unit == "share":
-        percent_value = value * 100
-        return f"{percent_value:.1f} %" if 0 < abs(percent_value) < 9.95 else f"{percent_value:.0f} %"
+        points = value * 100
+        return tight(f"{points:.1f} %" if 0 < abs(points) < 9.95 else f"{points:.0f} %")
     if unit in {"probability", "score"}:
         return f"{value:.2f}"
     if unit == "usd" and abs(value) < 1:
         return f"${value:.2g}" if abs(value) >= 0.0001 or value == 0 else f"${value:.1e}"
-    return format_value(value, unit)
+    return tight(format_value(value, unit))
 
 
 def pair(before: float | None, after: float | None, unit: str) -> tuple[str, str]:
     """Two values with enough digits to tell them apart."""
     first, second = short(before, unit), short(after, unit)
     if first == second and before != after:
-        return format_value(before, unit), format_value(after, unit)
+        return tight(format_value(before, unit)), tight(format_value(after, unit))
     return first, second
 
 
 def percent(value: float | None, digits: int = 0) -> str:
-    """A share as a percentage; never "100 %" for less than all, never "0 %" for more than nothing.
+    r"""A share as a percentage; never "100 %" for less than all, never "0 %" for more than nothing.
 
     >>> percent(0.9996), percent(1.0), percent(0.0004), percent(None)
-    ('> 99 %', '100 %', '< 1 %', '–')
+    ('>\\xa099\\xa0%', '100\\xa0%', '<\\xa01\\xa0%', '–')
     """
     if value is None:
         return "–"
     text = f"{value * 100:.{digits}f}"
     least = 10.0**-digits
     if value < 1 and float(text) >= 100:
-        return f"> {100 - least:.{digits}f} %"
+        return f">\u00a0{100 - least:.{digits}f}\u00a0%"
     if value > 0 and float(text) == 0:
-        return f"< {least:.{digits}f} %"
-    return f"{text} %"
+        return f"<\u00a0{least:.{digits}f}\u00a0%"
+    return f"{text}\u00a0%"
 
 
 def count(value: float | None) -> str:
@@ -158,19 +195,25 @@ def since(day: date | None, today: date) -> str:
     return f"since {long_date(day, today)} ({nights} nights)"
 
 
-def metric_of(metrics: dict[str, Metric], name: str) -> Metric:
+def metric_of(metrics: Mapping[str, Metric], name: str) -> Metric:
     """The metric of a name; one that no scorer declares any more is shown as a plain score."""
     return metrics.get(name) or Metric(name, "score", "either", "")
 
 
 def worse(before: float | None, after: float | None, metric: Metric | None) -> bool | None:
     """Whether the move is in the bad direction; None when nobody can say."""
-    if before is None or after is None or before == after or metric is None or metric.worse == "either":
+    if (
+        before is None
+        or after is None
+        or before == after
+        or metric is None
+        or metric.worse == "either"
+    ):
         return None
     return (after > before) == (metric.worse == "higher")
 
 
-def moved(finding: dict[str, Any], metrics: dict[str, Metric]) -> str:
+def moved(finding: Mapping[str, Any], metrics: Mapping[str, Metric]) -> str:
     """What a finding's figure did: `up from 0.21 to 0.34`; nothing when it has no two figures."""
     before, after, name = finding["before"], finding["after"], finding["metric"]
     if before is None or after is None or name is None or before == after:

@@ -156,10 +156,10 @@ def _moments(
     codes: NDArray[np.integer], values: Vector, k: int
 ) -> tuple[Counts, Vector, Vector, Vector]:
     n = np.bincount(codes, minlength=k + 1).astype(np.int64)
-    total = np.bincount(codes, weights=values, minlength=k + 1)
-    mean = np.divide(total, n, out=np.full(k + 1, np.nan), where=n > 0)
+    total: Vector = np.bincount(codes, weights=values, minlength=k + 1).astype(np.float64)
+    mean: Vector = np.divide(total, n, out=np.full(k + 1, np.nan), where=n > 0)
     squares = np.bincount(codes, weights=(values - mean[codes]) ** 2, minlength=k + 1)
-    variance = np.divide(squares, n - 1, out=np.full(k + 1, np.nan), where=n > 1)
+    variance: Vector = np.divide(squares, n - 1, out=np.full(k + 1, np.nan), where=n > 1)
     return n[:k], total[:k], mean[:k], variance[:k]
 
 

@@ -46,6 +46,13 @@ class RolledUp:
     metrics: tuple[str, ...]
     absent: tuple[str, ...]
 
+    def __str__(self) -> str:
+        missing = f"; not scored: {', '.join(self.absent)}" if self.absent else ""
+        return (
+            f"{self.interactions:,} interactions, {len(self.metrics)} metrics, "
+            f"{self.rows:,} figures{missing}"
+        )
+
 
 def rollup(settings: Settings, lake: Lake, day: date, metrics: dict[str, Metric]) -> RolledUp:
     """Roll the scores of one day up into `daily`, replacing that day in one commit.

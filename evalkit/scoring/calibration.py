@@ -103,7 +103,8 @@ def parse(text: str, where: str) -> Logistic:
     if found != stated:
         raise ModelError(
             f"{where}: its content hashes to {found[:12]}..., but it states {str(stated)[:12]}...: "
-            "the file was changed after it was made. Install evalkit again, or make it anew with datasets/train."
+            "the file was changed after it was made. Install evalkit again, or make it anew with "
+            "datasets/train."
         )
     try:
         columns = content["features"]
@@ -157,7 +158,8 @@ def hashes() -> dict[str, str]:
 def thresholds() -> dict[str, float]:
     """The shipped cut of each metric that has one.
 
-    `groundedness` is cut at 1 - that of the model `support`: where the mean sentence would be marked.
+    `groundedness` is cut at 1 - that of the model `support`: where the mean sentence would be
+    marked.
     """
     return {
         "hallucination": load("hallucination").threshold,

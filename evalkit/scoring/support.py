@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from evalkit.scoring.batch import Batch
 from evalkit.scoring.passages import Context, Words, neighbours, shares_root
+from evalkit.scoring.similarity import cosines
 from evalkit.text import names as name_finder
 from evalkit.text import negation
 from evalkit.text import numbers as number_finder
@@ -26,11 +27,6 @@ _Item = TypeVar("_Item", Token, Name)
 
 __all__ = ["SENTENCE_FEATURES", "Support", "support_of"]
 
-# Beyond these a row gets status over_budget: to score a part and call it the whole would be wrong.
-MAX_RESPONSE_CHARS = 60_000
-MAX_RESPONSE_SENTENCES = 400
-MAX_CONTEXT_CHARS = 600_000
-MAX_CONTEXT_SENTENCES = 4_000
 # Rounding is forgiven against this many numbers; beyond them only equality counts.
 MAX_ROUNDED = 400
 
@@ -85,7 +81,8 @@ def support_of(batch: Batch) -> list[Support]:
         batch: rows with `query`, `response` and `contexts`.
     Returns:
         One `Support` a row, in order; it depends on that row alone. Statuses: not_applicable (no
-        response, no context, or nothing claimed) and over_budget (beyond the limits above).
+        response, no context, or nothing claimed) and over_budget (`Batch.over_budget`: to score a
+        part and call it the whole would be wrong).
     """
     return batch.memo("support", lambda: _make(batch))
 
@@ -106,12 +103,7 @@ def _make(batch: Batch) -> list[Support]:
             continue
         split = batch.sentences("contexts")[i]
         spans = batch.sentences("response")[i][0]
-        if (
-            len(response) > MAX_RESPONSE_CHARS
-            or len(spans) > MAX_RESPONSE_SENTENCES
-            or sum(map(len, texts)) > MAX_CONTEXT_CHARS
-            or sum(map(len, split)) > MAX_CONTEXT_SENTENCES
-        ):
+        if batch.over_budget("response")[i] or batch.over_budget("contexts")[i]:
             found.append(_nothing("over_budget"))
             continue
         context = made.context(texts, split)
@@ -135,7 +127,7 @@ def _of_row(
     if not claims or not context.places:
         return _nothing("not_applicable")
     reader = _Reader(made, query, response, context)
-    cosine = _cosines(mine[claims], theirs, context.has_next)
+    cosine = _with_pairs(cosines(mine[claims], theirs), theirs, context.has_next)
     named = _by_span(name_finder.names(response), spans)
     features = np.empty((len(claims), len(SENTENCE_FEATURES)))
     chunk_evidence = np.zeros((len(claims), len(context.passages)))
@@ -279,23 +271,21 @@ def _homes(context: Context) -> list[tuple[int, Number]]:
     return found
 
 
-def _cosines(
-    mine: NDArray[np.float32], theirs: NDArray[np.float32], has_next: NDArray[np.bool_]
+def _with_pairs(
+    cosine: NDArray[np.float64], theirs: NDArray[np.float32], has_next: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Cosine of each claim sentence to each context sentence, or to it with its next where nearer.
+    """Cosine to each context sentence, or to it with its next one where that is nearer.
 
-    The vector of two neighbours is their sum, so no text is encoded twice. Rounded, because the
-    last bits of a matrix product may depend on where its operands lie in memory.
+    The vector of two neighbours is their sum, so no text is encoded twice.
     """
-    product = np.ascontiguousarray(mine) @ np.ascontiguousarray(theirs).T
-    cosine = np.round(product, 5).astype(np.float64)
     first = np.flatnonzero(has_next)
-    if len(first):
-        both = np.einsum("ij,ij->i", theirs[first], theirs[first + 1])
-        norm = np.sqrt(np.maximum(2 + 2 * np.round(both, 5).astype(np.float64), 1e-6))
-        pair = (cosine[:, first] + cosine[:, first + 1]) / norm
-        cosine[:, first] = np.maximum(cosine[:, first], pair)
-    return cosine
+    if not len(first):
+        return cosine
+    both = np.einsum("ij,ij->i", theirs[first], theirs[first + 1], dtype=np.float64)
+    pair = (cosine[:, first] + cosine[:, first + 1]) / np.sqrt(np.maximum(2 + 2 * both, 1e-6))
+    found = cosine.copy()
+    found[:, first] = np.maximum(cosine[:, first], np.round(pair, 6))
+    return found
 
 
 def _by_span(items: Sequence[_Item], spans: Sequence[Span]) -> list[list[_Item]]:

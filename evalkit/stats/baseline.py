@@ -99,8 +99,8 @@ def expect(
 
     Formulas: tau2 by the two-step moment estimator of DerSimonian and Kacker (2007), Contemp. Clin.
     Trials 28:105 (a DerSimonian-Laird step from equal weights), cut at 0; omega2 by the same
-    moments
-    of the fit without weekdays; expectation and its covariance by best linear unbiased prediction,
+    moments of the fit without weekdays; expectation and its covariance by best linear unbiased
+    prediction,
     Robinson (1991), Statistical Science 6:15.
     """
     day = np.asarray(days, dtype=np.int64)

@@ -149,8 +149,8 @@ def cues(text: str) -> AbstentionCues:
         text: the response.
     Returns:
         Which signs, where, how much of the response they take, and whether real content stands
-        beside
-        them: "The context does not say. It was 1969." both declines and answers. An offer or a
+        beside them: "The context does not say. It was 1969." both declines and answers. An offer
+        or a
         question
         back ("let me know if ...") is no content, and no abstention by itself.
 

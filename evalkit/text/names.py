@@ -40,8 +40,7 @@ def names(text: str) -> list[Name]:
     Returns:
         Ordered, disjoint names. A word at the head of a sentence counts when it is capitalised
         inside another sentence too, is an acronym, or another capitalised word follows. Sentences
-        in
-        title case or capitals throughout give none, since capitals say nothing there.
+        in title case or capitals throughout give none, since capitals say nothing there.
 
     >>> [name.text for name in names("Angela Merkel met the Bank of England. Merkel left.")]
     ['Angela Merkel', 'Bank of England', 'Merkel']

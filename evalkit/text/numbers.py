@@ -132,8 +132,7 @@ def supported(number: Number, others: Iterable[Number]) -> bool:
     Returns:
         True when one agrees in unit (where both have one) and, rounded as the claim is written, in
         value. "About" and its kin, in the claim, widen that to half a unit of the last digit that
-        is
-        not
+        is not
         a closing zero, or 5 %. A claim more exact than its evidence is not supported.
 
     >>> claim, = facts("about 3.5 million")

@@ -93,8 +93,7 @@ def stem(word: str) -> str:
     """A light English stem, so that "rates" meets "rate" and "increased" meets "increase".
 
     Plurals by Harman (1991), J. Am. Soc. Inf. Sci. 42:7; then -ed, -ing and a final e. Both sides
-    of
-    a comparison must be stemmed; a stem is no word to show.
+    of a comparison must be stemmed; a stem is no word to show.
 
     >>> [stem(word) for word in ("rates", "rate", "studies", "increased", "glass", "2000s")]
     ['rat', 'rat', 'study', 'increas', 'glass', '2000s']

@@ -40,8 +40,8 @@ STORY: dict[str, Any] = {
             {"role": "system", "content": "Answer only from the context."},
             {
                 "role": "user",
-                "content": "Context: Annual subscriptions may be refunded in full within 30 days of "
-                "purchase.\n\nQuestion: What is the refund window for annual plans?",
+                "content": "Context: Annual subscriptions may be refunded in full within 30 days "
+                "of purchase.\n\nQuestion: What is the refund window for annual plans?",
             },
         ],
     },

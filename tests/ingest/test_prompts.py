@@ -1,4 +1,4 @@
-"""The fingerprint of a prompt is the same for all its calls, and another one when its text changes."""
+"""The fingerprint of a prompt: the same for all its calls, another one when its text changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows as Arrow: missing is NULL, hostile text is text, and nothing that does not fit gets lost or stops."""
+"""Rows as Arrow: missing is NULL, hostile text is text, what does not fit stops nothing."""
 
 from __future__ import annotations
 

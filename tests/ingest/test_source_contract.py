@@ -1,4 +1,4 @@
-"""Every registered source keeps the contract: whatever a line holds, it becomes rows or a reject, and reading goes on."""
+"""Every registered source keeps the contract: any line becomes rows or a reject."""
 
 from __future__ import annotations
 

@@ -14,17 +14,36 @@ import pyarrow as pa
 
 from evalkit.lake import Lake
 from evalkit.metrics import Metric
-from evalkit.reporting.summary import NightSummary
-from evalkit.schema import DAILY, FINDINGS, INTERACTIONS, LEDGER, PROMPTS, REJECTS, SCORES, scores_schema
+from evalkit.verdict import NightSummary
+from evalkit.schema import (
+    DAILY,
+    FINDINGS,
+    INTERACTIONS,
+    LEDGER,
+    PROMPTS,
+    REJECTS,
+    SCORES,
+    scores_schema,
+)
 
 DAY = date(2026, 11, 22)
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("groundedness", "score", "lower", "Share of an answer that its chunks support", True),
-        Metric("hallucination", "probability", "higher", "Probability that an answer says what no chunk does", True),
+        Metric(
+            "groundedness", "score", "lower", "Share of an answer that its chunks support", True
+        ),
+        Metric(
+            "hallucination",
+            "probability",
+            "higher",
+            "Probability that an answer says what no chunk does",
+            True,
+        ),
         Metric("answer_relevance", "score", "lower", "How well the answer fits the question", True),
-        Metric("retrieval_hit", "share", "lower", "A relevant chunk is among the retrieved ones", True),
+        Metric(
+            "retrieval_hit", "share", "lower", "A relevant chunk is among the retrieved ones", True
+        ),
         Metric("context_relevance", "score", "lower", "How well the chunks fit the question"),
         Metric("abstention", "share", "higher", "The answer says that it does not know"),
         Metric("user_correction", "share", "higher", "The next turn corrects the answer"),
@@ -59,16 +78,32 @@ CHUNKS = (
 Text = Callable[[str], str]
 
 
-def tell(lake: Lake, days: int = 30, n: int = 40, text: Text = lambda value: value, day: date = DAY) -> NightSummary:
+def tell(
+    lake: Lake, days: int = 30, n: int = 40, text: Text = lambda value: value, day: date = DAY
+) -> NightSummary:
     """Write `days` days up to `day`, the last of them with `n` interactions, and give the night's summary."""
     rng = random.Random(7)
     for back in range(days - 1, -1, -1):
         that = day - timedelta(days=back)
         if back != 17:  # a night that nobody ran
-            lake.replace(DAILY, that, pa.Table.from_pylist(_daily(that, back, rng, text), DAILY.schema))
-        lake.replace(LEDGER, that, pa.Table.from_pylist(_hours(that, back, rng, text), LEDGER.schema), {"kind": "hour"})
-        lake.replace(LEDGER, that, pa.Table.from_pylist([_run(that, back, text)], LEDGER.schema), {"kind": "run"})
-        lake.replace(PROMPTS, that, pa.Table.from_pylist(_prompts(that, back, text), PROMPTS.schema))
+            lake.replace(
+                DAILY, that, pa.Table.from_pylist(_daily(that, back, rng, text), DAILY.schema)
+            )
+        lake.replace(
+            LEDGER,
+            that,
+            pa.Table.from_pylist(_hours(that, back, rng, text), LEDGER.schema),
+            {"kind": "hour"},
+        )
+        lake.replace(
+            LEDGER,
+            that,
+            pa.Table.from_pylist([_run(that, back, text)], LEDGER.schema),
+            {"kind": "run"},
+        )
+        lake.replace(
+            PROMPTS, that, pa.Table.from_pylist(_prompts(that, back, text), PROMPTS.schema)
+        )
         if back < 8:
             rows = [_interaction(that, index, rng, text) for index in range(n)]
             lake.replace(INTERACTIONS, that, pa.Table.from_pylist(rows, INTERACTIONS.schema))
@@ -91,7 +126,6 @@ def night(day: date = DAY) -> NightSummary:
         ["2 findings at or above warning"],
         {"received": 4875, "accepted": 4812, "duplicate": 57, "rejected": 6, "scored": 4812},
         {"groundedness": 0.97},
-        METRICS,
     )
 
 
@@ -105,7 +139,9 @@ def _level(name: str, back: int, rng: random.Random) -> float:
         level *= 1.32
     if name == "cost_usd" and back <= 3:
         level *= 1.27
-    return level * (1 + rng.gauss(0, 0.012 if name not in {"error", "user_correction", "abstention"} else 0.12))
+    return level * (
+        1 + rng.gauss(0, 0.012 if name not in {"error", "user_correction", "abstention"} else 0.12)
+    )
 
 
 def _daily(day: date, back: int, rng: random.Random, text: Text) -> list[dict[str, Any]]:
@@ -116,7 +152,11 @@ def _daily(day: date, back: int, rng: random.Random, text: Text) -> list[dict[st
     for name, metric in METRICS.items():
         for segment, value, share in places:
             n = int(total * share)
-            eligible = int(n * 0.8) if name in {"groundedness", "hallucination", "context_relevance"} else n
+            eligible = (
+                int(n * 0.8)
+                if name in {"groundedness", "hallucination", "context_relevance"}
+                else n
+            )
             scored = int(eligible * (0.86 if name == "retrieval_hit" else 0.985))
             mean = _level(name, back, rng)
             if value == "/ask" and name == "hallucination" and back <= 10:
@@ -159,7 +199,10 @@ def _run(day: date, back: int, text: Text) -> dict[str, Any]:
 
 def _prompts(day: date, back: int, text: Text) -> list[dict[str, Any]]:
     at = datetime(day.year, day.month, day.day, 1, tzinfo=UTC)
-    rows = [("a91c03e4d2", "support-answer", "12", "/ask", 2380, 1711.0), ("07be55a81f", "search-summary", "3", "/search", 1420, 890.0)]
+    rows = [
+        ("a91c03e4d2", "support-answer", "12", "/ask", 2380, 1711.0),
+        ("07be55a81f", "search-summary", "3", "/search", 1420, 890.0),
+    ]
     if back <= 3:
         rows.append(("d1042fbb90", "support-answer", "13", "/ask", 1012, 2204.0))
     return [
@@ -172,7 +215,13 @@ def _prompts(day: date, back: int, text: Text) -> list[dict[str, Any]]:
 
 def _interaction(day: date, index: int, rng: random.Random, text: Text) -> dict[str, Any]:
     at = datetime(day.year, day.month, day.day, 9, tzinfo=UTC) + timedelta(minutes=index % 600)
-    stages = [("prompt", 12), ("retrieval", 180), ("inference", 1380), ("validation", 60), ("safety", 95)]
+    stages = [
+        ("prompt", 12),
+        ("retrieval", 180),
+        ("inference", 1380),
+        ("validation", 60),
+        ("safety", 95),
+    ]
     start = 0.0
     timed = []
     for name, usual in stages:
@@ -190,19 +239,45 @@ def _interaction(day: date, index: int, rng: random.Random, text: Text) -> dict[
     }  # fmt: skip
 
 
+def _span(words: str) -> dict[str, int]:
+    start = ANSWER.index(words)
+    return {"start": start, "end": start + len(words)}
+
+
 def _scores(day: date, ids: list[str], text: Text) -> pa.Table:
     schema = scores_schema((name, metric.about) for name, metric in METRICS.items())
     rows = []
     for index, interaction_id in enumerate(ids):
-        row: dict[str, Any] = {"day": day, "interaction_id": interaction_id, "scorer_fingerprint": "c04d1e9ab7f2"}
+        row: dict[str, Any] = {
+            "day": day,
+            "interaction_id": interaction_id,
+            "scorer_fingerprint": "c04d1e9ab7f2",
+        }
         for name in METRICS:
             ok = (index + len(name)) % 9 != 0
             row[name] = LEVELS[name] if ok else None
-            row[f"{name}__status"] = "ok" if ok else ("not_applicable", "abstained", "truncated")[index % 3]
+            row[f"{name}__status"] = (
+                "ok" if ok else ("not_applicable", "abstained", "truncated")[index % 3]
+            )
         row["evidence"] = [
-            {"metric": "groundedness", "start": 34, "end": 41, "context_id": text("help-0"), "note": "unsupported"},
-            {"metric": "groundedness", "start": 112, "end": 120, "context_id": None, "note": "unsupported"},
-            {"metric": "groundedness", "start": 121, "end": 147, "context_id": None, "note": "unsupported"},
+            {
+                "metric": "groundedness",
+                **_span("60 days"),
+                "context_id": text("help-0"),
+                "note": "unsupported",
+            },
+            {
+                "metric": "groundedness",
+                **_span("a 10 % voucher"),
+                "context_id": None,
+                "note": "unsupported",
+            },
+            {
+                "metric": "groundedness",
+                **_span("for your trouble"),
+                "context_id": None,
+                "note": "unsupported",
+            },
         ]
         rows.append(row)
     return pa.Table.from_pylist(rows, schema)
@@ -215,12 +290,12 @@ def _findings(day: date, ids: list[str], text: Text) -> list[dict[str, Any]]:
 
     return [
         finding(finding_id="f1", severity="critical", metric="hallucination", segment="route", value_of_segment=text("/ask"),
-                title=text("Hallucination on /ask is up from 0.21 to 0.34"), before=0.21, after=0.34, effect=0.13,
+                title=text("Hallucination on route /ask rose from 0.210 to 0.340"), before=0.21, after=0.34, effect=0.13,
                 lower=0.09, upper=0.17, p_value=1e-6, n=2380, since=day - timedelta(days=10), status="ongoing",
-                cause=text("58 % of its requests are served by llama-2-7b-chat (before: 0 %)"), examples=ids[:4]),
-        finding(finding_id="f2", metric="tokens_input", title=text("Input tokens are up by 32 %"), before=1650.0, after=2178.0,
+                cause=text("model llama-2-7b-chat answered for the first time on 2026-11-12 (58 % of that day's traffic)"), examples=ids[:4]),
+        finding(finding_id="f2", metric="tokens_input", title=text("Prompt tokens rose from 1,650 to 2,178"), before=1650.0, after=2178.0,
                 effect=0.32, lower=0.29, upper=0.35, effect_kind="ratio", n=4812, since=day - timedelta(days=3), status="new",
-                cause=text("prompt support-answer version 13 is in use since 19 November"), examples=ids[4:7],
+                cause=text("prompt support-answer version 13 first seen 2026-11-19 08:02 UTC on route /ask"), examples=ids[4:7],
                 detail={text("prompt"): text("support-answer 12 to 13"), "added tokens": "493"}),
         finding(finding_id="f3", kind="missing_data", metric=None, title=text("Source gateway sent nothing from 15:00 to 17:00"),
                 segment="source", value_of_segment=text("gateway"), status="new", since=day),

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from evalkit.detection.contract import Finding, History, detector
 from evalkit.stats.counts import lower_tail
@@ -26,7 +28,11 @@ SPANS = (1, 2, 4, 8)
 _LOST_BELOW = 0.5
 #: A loss is critical from this share of the day's expected records.
 CRITICAL_SHARE = 0.1
+#: A source of which nothing has come for more nights than this was switched off.
+SILENT_NIGHTS = 7
 _UTC = ZoneInfo("UTC")
+
+Vector = NDArray[np.float64]
 
 
 @detector("missing", version="1")
@@ -37,7 +43,7 @@ def missing(history: History) -> list[Finding]:
     hours of earlier days (of the same weekday once there are enough weeks). A stretch is lost when less
     than half of the usual number arrived and when chance alone would do this less often, over all
     stretches of the night together, than the budget of false alarms allows. Lost hours that touch are one
-    finding.
+    finding. A source that stays silent is one finding that goes on, for a week: then it was switched off.
     """
     sources = _sources(history)
     lost: list[_Stretch] = []
@@ -57,15 +63,16 @@ def missing(history: History) -> list[Finding]:
 class _Source:
     """The hours of one source: `received` of tonight, and of earlier days at the same hour of the clock.
 
-    `past` is float64 [days, hours]; an hour that a day did not have (clocks change) is NaN.
+    `silent_since` is the day after the last one with records. `past` is float64 [days, hours]; an hour that a day did not have (clocks change) is NaN.
     """
 
     name: str
     hours: list[datetime]
-    received: np.ndarray
+    received: NDArray[np.int64]
     days: list[date]
-    past: np.ndarray
+    past: Vector
     today: date
+    silent_since: date
 
 
 @dataclass(frozen=True)
@@ -113,14 +120,17 @@ def _sources(history: History) -> list[_Source]:
     ):
         if day > history.day:
             continue
-        hours = table.setdefault(source, {}).setdefault(day, {})
+        counts = table.setdefault(source, {}).setdefault(day, {})
         clock = _clock(hour, zone)
-        hours[clock] = hours.get(clock, 0) + int(received or 0)
+        counts[clock] = counts.get(clock, 0) + int(received or 0)
     # A day on which nothing at all was ingested from anywhere was not a night: it is no history.
     nights = sorted({day for days in table.values() for day in days if day < history.day})
     found = []
     for name in sorted(table):
         known = [day for day in nights if day >= min(table[name])]
+        heard = [day for day, counts in table[name].items() if any(counts.values())]
+        if not heard or (history.day - max(heard)).days > SILENT_NIGHTS:
+            continue
         hours = _hours(history.day, zone)
         clocks = [_clock(hour, zone) for hour in hours]
         found.append(
@@ -136,6 +146,7 @@ def _sources(history: History) -> list[_Source]:
                     dtype=np.float64,
                 ).reshape(len(known), len(clocks)),
                 today=history.day,
+                silent_since=max(heard) + timedelta(days=1),
             )
         )
     return found
@@ -155,7 +166,7 @@ def _stretches(source: _Source) -> Iterator[_Stretch]:
     weekdays = np.array([day.weekday() for day in source.days])
     length = len(source.hours)
     for hours in (*SPANS, length):
-        for first in range(0, length - hours + 1):
+        for first in range(length - hours + 1):
             stretch = source.past[:, first : first + hours]
             # An hour that comes once a year (clocks go back) has no history of its own.
             seen = np.isfinite(stretch)
@@ -195,7 +206,7 @@ def _gaps(source: _Source, lost: list[_Stretch]) -> list[tuple[int, int, float]]
     return gaps
 
 
-def _usual(source: _Source) -> np.ndarray:
+def _usual(source: _Source) -> NDArray[Any]:
     """Median of each hour over earlier days, of the same weekday when there are three of them."""
     same = np.array([day.weekday() == source.today.weekday() for day in source.days])
     rows = source.past[same] if same.sum() >= 3 else source.past
@@ -207,11 +218,11 @@ def _usual(source: _Source) -> np.ndarray:
     return usual
 
 
-def _low(source: _Source) -> np.ndarray:
+def _low(source: _Source) -> NDArray[Any]:
     return source.received < np.maximum(_LOST_BELOW * _usual(source), 1e-9)
 
 
-def _more(source: _Source, stretch: _Stretch, covered: np.ndarray) -> bool:
+def _more(source: _Source, stretch: _Stretch, covered: NDArray[np.bool_]) -> bool:
     """Whether a stretch is still short of records without the hours that are known to be lost."""
     span = slice(stretch.first, stretch.first + stretch.hours)
     left = ~covered
@@ -226,6 +237,7 @@ def _finding(source: _Source, gap: tuple[int, int, float]) -> Finding:
     received = int(source.received[first:end].sum())
     share = (expected - received) / max(1.0, float(usual.sum()))
     empty = bool((source.received[first:end] == 0).any())
+    silent = not source.received.any()
     whole_day = first == 0 and end == len(source.hours)
     when = source.hours[first]
     until = source.hours[end - 1] + timedelta(hours=1)
@@ -237,16 +249,16 @@ def _finding(source: _Source, gap: tuple[int, int, float]) -> Finding:
         title=f"Source {source.name}, {span}: {verb}, about {expected:,.0f} were expected",
         segment="source",
         value_of_segment=source.name,
-        key=when.isoformat(),
-        event=True,
+        key="day" if silent else when.isoformat(),
+        event=not silent,
         before=expected,
         after=float(received),
         effect=float(received) - expected,
         effect_kind="difference",
         p_value=p_value,
         n=received,
-        since=source.today,
-        since_at=when,
+        since=source.silent_since if silent else source.today,
+        since_at=None if silent else when,
         detail={
             "hours": str(end - first),
             "until": until.isoformat(),

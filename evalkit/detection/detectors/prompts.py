@@ -111,12 +111,9 @@ def _main(uses: Iterable[_Use]) -> _Use:
 def _new_version(
     history: History, name: str, version: str, past: list[_Use], now: list[_Use]
 ) -> Finding:
-    last_day = (
-        max(day for day in {use.day for use in past} if _seen(u for u in past if u.day == day))
-        if any(_seen(u for u in past if u.day == day) for day in {use.day for use in past})
-        else max(use.day for use in past)
-    )
-    latest = [use for use in past if use.day == last_day]
+    by_day = {day: [use for use in past if use.day == day] for day in {use.day for use in past}}
+    busy = [day for day, uses in by_day.items() if _seen(uses)]
+    latest = by_day[max(busy or by_day)]
     previous_version = _main(latest).version
     previous = [use for use in past if use.version == previous_version]
     before, after = _tokens(previous), _tokens(now)

@@ -15,7 +15,7 @@ __all__ = ["MAX_LINE_BYTES", "lines", "matching"]
 
 #: A longer line comes as its first bytes and a problem. One logged call is far smaller; what is
 #: longer is a file without line breaks, and must not be held in memory.
-MAX_LINE_BYTES = 64 * 1024 * 1024
+MAX_LINE_BYTES = 16 * 1024 * 1024
 _HEAD_BYTES = 8000
 _CHUNK = 1 << 20
 _GZIP = b"\x1f\x8b"

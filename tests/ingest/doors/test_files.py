@@ -149,8 +149,7 @@ def test_a_line_beyond_the_limit_comes_as_its_beginning(tmp_path: Path) -> None:
 def test_an_endless_line_is_never_held(tmp_path: Path, packed: bool) -> None:
     """200 MB without a line break, of which a gzip file is only 200 kB."""
     name = "a.gz" if packed else "a"
-    opened = gzip.open(tmp_path / name, "wb", 1) if packed else (tmp_path / name).open("wb")
-    with opened as file:
+    with gzip.open(tmp_path / name, "wb", 1) if packed else (tmp_path / name).open("wb") as file:
         for _ in range(200):
             file.write(b"x" * 1_000_000)
         file.write(b"\nnext\n")

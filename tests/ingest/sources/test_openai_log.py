@@ -1,4 +1,4 @@
-"""Pair logs of OpenAI chat completions: the golden story, its variants, and what gateways get wrong."""
+"""Pair logs of OpenAI chat completions: the golden story, and what gateways make of it."""
 
 from __future__ import annotations
 
@@ -133,7 +133,8 @@ def test_without_a_time_of_its_own_the_response_gives_the_second() -> None:
 def test_content_in_parts_and_the_developer_role() -> None:
     fresh = copy_of(STORY)
     fresh["request"]["messages"] = [
-        {"role": "developer", "content": [{"type": "text", "text": "Answer only from the context."}]},
+        {"role": "developer",
+         "content": [{"type": "text", "text": "Answer only from the context."}]},
         {"role": "user", "content": [
             {"type": "text", "text": USER},
             {"type": "image_url", "image_url": {"url": "data:..."}},
@@ -221,7 +222,8 @@ def test_every_choice_is_a_row_and_tokens_count_once() -> None:
         ({"status_code": 429, "response": {"error": {"message": "slow down", "type": "requests",
           "code": "rate_limit_exceeded"}}}, "429 rate_limit_exceeded"),
         ({"status_code": 500, "response": None}, "500"),
-        ({"status_code": 400, "response": {"error": {"type": "invalid_request_error", "code": None}}},
+        ({"status_code": 400,
+          "response": {"error": {"type": "invalid_request_error", "code": None}}},
          "400 invalid_request_error"),
         ({"status_code": None, "response": {"error": "timeout"}}, "timeout"),
         ({"response": {"error": {}}}, "200"),
@@ -310,7 +312,7 @@ def test_defaults_fill_what_the_log_does_not_carry() -> None:
     row = one(STORY, defaults={"app": "shop", "prompt_name": "other"})
     assert (row["app"], row["prompt_name"]) == ("shop", "support-answer")
     with pytest.raises(
-        ConfigError, match="'ap' is no text column of interactions. Did you mean 'app'"
+        ConfigError, match=r"'ap' is no text column of interactions. Did you mean 'app'"
     ):
         read_openai(STORY, defaults={"ap": "shop"})
 

@@ -1,0 +1,112 @@
+"""The shipped models: their files are what they say, and numpy gives what scikit-learn gives."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+
+from evalkit.errors import ModelError
+from evalkit.scoring import calibration
+from evalkit.scoring.features import RESPONSE_INPUTS, SENTENCE_INPUTS
+
+NAMES = ("hallucination", "support")
+FOLDER = files("evalkit.scoring") / "models"
+
+
+def text_of(name: str) -> str:
+    return (FOLDER / f"{name}.json").read_text(encoding="utf-8")
+
+
+def test_every_model_is_loaded_and_hashed() -> None:
+    assert tuple(calibration.load_all()) == NAMES
+    assert calibration.hashes() == {n: json.loads(text_of(n))["sha256"] for n in NAMES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_states_inputs_prior_threshold_and_training(name: str) -> None:
+    model, content = calibration.load(name), json.loads(text_of(name))
+    assert model.features == {"hallucination": RESPONSE_INPUTS, "support": SENTENCE_INPUTS}[name]
+    assert (model.coefficient >= 0).all()
+    assert 0 < model.threshold < 1
+    for item in content["training"]:
+        assert item["license"]
+        assert 0 < item["positives"] < item["rows"]
+        assert "ragtruth" not in item["dataset"]
+        assert "clapnq" not in item["dataset"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_card_tells_of_this_file(name: str) -> None:
+    card = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
+    assert calibration.load(name).sha256 in card
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_probabilities_equal_those_of_scikit_learn(name: str) -> None:
+    model = calibration.load(name)
+    reference = LogisticRegression()
+    reference.classes_ = np.array([0, 1])
+    reference.coef_ = model.coefficient[None]
+    reference.intercept_ = np.array([model.intercept])
+    x = np.random.default_rng(0).uniform(-1, 6, (500, len(model.features)))
+    z = (np.clip(x, model.low, model.high) - model.mean) / model.scale
+    assert np.allclose(model.probability(x), reference.predict_proba(z)[:, 1], rtol=0, atol=1e-12)
+
+
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 20))
+def test_a_rows_probability_does_not_depend_on_its_neighbours(seed: int, n: int) -> None:
+    model = calibration.load("hallucination")
+    x = np.random.default_rng(seed).uniform(0, 3, (n, len(model.features)))
+    together = model.probability(x)
+    assert together.tolist() == [model.probability(row[None])[0] for row in x]
+
+
+@pytest.mark.parametrize("k", range(len(RESPONSE_INPUTS)))
+def test_less_support_never_lowers_the_probability(k: int) -> None:
+    model = calibration.load("hallucination")
+    x = np.zeros((20, len(RESPONSE_INPUTS)))
+    x[:, k] = np.linspace(0, 5, 20)
+    assert (np.diff(model.probability(x)) >= 0).all()
+
+
+def test_a_changed_file_is_refused() -> None:
+    content = json.loads(text_of("hallucination"))
+    content["threshold"] = 0.01
+    with pytest.raises(ModelError, match="changed after it was made"):
+        calibration.parse(json.dumps(content), "hallucination.json")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"name": "x"}', "null"])
+def test_what_is_no_model_is_refused(text: str) -> None:
+    with pytest.raises(ModelError, match="is no model file"):
+        calibration.parse(text, "x.json")
+
+
+def test_a_model_with_a_missing_part_is_refused() -> None:
+    content = json.loads(text_of("support"))
+    del content["prior"]
+    content["sha256"] = calibration.digest(content)
+    with pytest.raises(ModelError, match="prior"):
+        calibration.parse(json.dumps(content), "support.json")
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ModelError, match="Known: hallucination, support"):
+        calibration.load("toxicity")
+
+
+def test_inputs_of_another_width_are_refused() -> None:
+    with pytest.raises(ValueError, match="is not"):
+        calibration.load("support").probability(np.zeros((2, 3)))
+
+
+def test_metrics_have_their_shipped_cuts() -> None:
+    cuts = calibration.thresholds()
+    assert cuts["hallucination"] == calibration.load("hallucination").threshold
+    assert cuts["groundedness"] == 1 - calibration.load("support").threshold
