@@ -175,7 +175,7 @@ def test_what_cannot_be_read_is_said_with_its_place(tmp_path: Path) -> None:
     with pytest.raises(EvalkitError, match="is no Parquet file"):
         read(fake, "hallucinated")
     good = jsonl(tmp_path / "good.jsonl", rows())
-    with pytest.raises(EvalkitError, match="no column 'verdict'.*It has: query"):
+    with pytest.raises(EvalkitError, match=r"no column 'verdict'.*It has: query"):
         read(good, "verdict")
     with pytest.raises(EvalkitError, match="no column 'team'"):
         read(good, "hallucinated", "team")
@@ -189,7 +189,7 @@ def test_what_cannot_be_read_is_said_with_its_place(tmp_path: Path) -> None:
 
 def test_an_unknown_metric_lists_the_known_ones(model: Embedder) -> None:
     table = pa.Table.from_pylist(rows())
-    with pytest.raises(EvalkitError, match="'truth' is no metric. Known: .*groundedness"):
+    with pytest.raises(EvalkitError, match=r"'truth' is no metric\. Known: .*groundedness"):
         evaluate(table, "truth", embedder=model)
 
 

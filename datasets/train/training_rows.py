@@ -38,7 +38,7 @@ SETS = (
         "CC-BY-4.0, CDLA-Sharing-1.0",
     ),
     TrainingSet(
-        "wice", "groundedness", 160, 1.0,
+        "wice", "groundedness", 80, 1.0,
         "WiCE: Wikipedia sentences against the whole page that they cite",
         "ODC-BY-1.0, text CC-BY-SA-4.0 and Common Crawl terms",
     ),
@@ -48,7 +48,7 @@ SETS = (
         "MIT",
     ),
     TrainingSet(
-        "fool_me_twice", "claims", 350, 0.5,
+        "fool_me_twice", "claims", 250, 0.5,
         "FoolMeTwice: claims of a game, against gold and ten retrieved sentences",
         "Apache-2.0, text CC-BY-SA",
     ),
@@ -58,12 +58,12 @@ SETS = (
         "CC-BY-SA-3.0",
     ),
     TrainingSet(
-        "bump", "groundedness", 130, 0.3,
+        "bump", "groundedness", 80, 0.3,
         "BUMP: news summaries with one error put in by hand",
         "MIT",
     ),
     TrainingSet(
-        "summedits", "groundedness", 999, 0.2,
+        "summedits", "groundedness", 36, 0.2,
         "SummEdits: summaries of talks, mails and papers with minimal edits",
         "Apache-2.0",
     ),

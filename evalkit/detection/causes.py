@@ -1,4 +1,5 @@
-"""What else changed when a metric moved: new prompts, new models, failing providers. Says what coincided, proves nothing."""
+"""What else changed when a metric moved: new prompts, new models, failing providers. Says what
+coincided, proves nothing."""
 
 from __future__ import annotations
 
@@ -142,8 +143,8 @@ def _providers(
         usual = sum(n * mean for n, mean in before) / seen
         if now[1] >= _FAILING and now[1] - usual >= _FAILING:
             told.append(
-                f"{format_value(now[1], 'share')} of the calls to provider {name} failed on {since} "
-                f"({format_value(usual, 'share')} before)"
+                f"{format_value(now[1], 'share')} of the calls to provider {name} failed on {since}"
+                f" ({format_value(usual, 'share')} before)"
             )
     return told
 

@@ -1,4 +1,5 @@
-"""What a detector is: it reads what past days were like and says what is different about one day."""
+"""What a detector is: it reads what past days were like and says what is different about one
+day."""
 
 from __future__ import annotations
 
@@ -19,12 +20,12 @@ Severity = Literal["info", "warning", "critical"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that someone should know (see `schema.FINDINGS`). Identity and status come later, from
-    `detection/identity.py`: a detector only says what is so today.
+    """One thing that someone should know (see `schema.FINDINGS`). Identity and status come later,
+    from `detection/identity.py`: a detector only says what is so today.
 
-    `key` tells two findings of one kind, metric and segment apart (a prompt's name and version, an hour);
-    `event` is true for something that happens once (a new prompt version) and so is not "resolved" the
-    night after.
+    `key` tells two findings of one kind, metric and segment apart (a prompt's name and version, an
+    hour); `event` is true for something that happens once (a new prompt version) and so is not
+    "resolved" the night after.
     """
 
     kind: str
@@ -53,9 +54,10 @@ class Finding:
 class History:
     """What a detector may look at: the tables of the day and of the days before it, nothing later.
 
-    `daily`, `ledger` (kind hour) and `prompts` have the schema of their tables; `findings` are those of
-    earlier nights only. `metrics` says of each metric which direction is worse and on which scale it is
-    tested. `zone` is the IANA name of the time zone that days and hours of the day are counted in.
+    `daily`, `ledger` (kind hour) and `prompts` have the schema of their tables; `findings` are
+    those of earlier nights only. `metrics` says of each metric which direction is worse and on
+    which scale it is tested. `zone` is the IANA name of the time zone that days and hours of the
+    day are counted in.
     """
 
     day: date
@@ -70,7 +72,8 @@ class History:
 
 @dataclass(frozen=True)
 class Detector:
-    """A member of `detection/detectors`; pure: no I/O, no clock, no randomness without a fixed seed."""
+    """A member of `detection/detectors`; pure: no I/O, no clock, no randomness without a fixed
+    seed."""
 
     name: str
     version: str

@@ -1,4 +1,5 @@
-"""What earlier nights have said: which findings are open, and which days were not normal because of one."""
+"""What earlier nights have said: which findings are open, and which days were not normal because of
+one."""
 
 from __future__ import annotations
 

@@ -26,9 +26,9 @@ def examples(lake: Lake, row: dict[str, Any], metric: Metric | None, known: set[
         metric: its metric, if it has one that is scored.
         known: columns of `scores`.
     Returns:
-        At most MOST ids: those with the worst values of the metric in the segment (the most extreme in
-        the direction of the change, for a metric that has no worse side), each question once; for a
-        prompt, its first uses. None for findings about missing data: there is nothing to show.
+        At most MOST ids: those with the worst values of the metric in the segment (the most extreme
+        in the direction of the change, for a metric that has no worse side), each question once;
+        for a prompt, its first uses. None for missing data.
     """
     day: date = row["day"]
     if row["kind"].startswith("prompt_"):

@@ -1,4 +1,5 @@
-"""One cause, one finding: which shifts of a night belong together, and which of them stands for all."""
+"""One cause, one finding: which shifts of a night belong together, and which of them stands for
+all."""
 
 from __future__ import annotations
 
@@ -10,22 +11,17 @@ from evalkit.metrics import Metric
 
 __all__ = ["Candidate", "Group", "family", "fold", "goodness", "overlap"]
 
-#: Metrics that move together when one thing breaks. The first that moved gives the finding its name.
+#: Metrics that move together when one thing breaks. The first that moved gives the finding its
+#: name.
 FAMILIES: dict[str, tuple[str, ...]] = {
-    "groundedness": (
-        "hallucination",
-        "groundedness",
-        "groundedness_verified",
-        "support",
-        "faithfulness",
-    ),
+    "groundedness": ("hallucination", "groundedness", "context_utilization"),
+    "retrieval": ("context_relevance", "context_precision"),
     "money": ("tokens_input", "tokens_output", "cost_usd"),
     "time": ("latency_ms", "ttft_ms"),
-    "retrieval": ("context_relevance", "retrieval_accuracy", "hit_at_k", "mrr", "ndcg"),
-    "users": ("user_correction", "correction", "satisfaction", "feedback"),
 }
-#: The whole day stands for a change unless some segment moved at least this much more than the day did.
-_SEGMENT_STANDS_OUT = 1.25
+#: A segment explains the whole day's change when the rest of the day moved by less than this share
+#: of it.
+_REST_AT_MOST = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -36,15 +32,19 @@ class Candidate:
         key: metric, segment, value of the segment.
         strength: size of the effect in standard deviations of rows.
         goodness: -1 for the worse, 1 for the better, 0 where neither is.
-        n: rows that it rests on.
+        rows: scored rows a night.
+        effect: on the metric's scale, with its sign.
         open: whether earlier nights have reported it already.
+        companion: too weak to be a finding by itself: told beside another one, or not at all.
     """
 
     key: Key
     strength: float
     goodness: int
-    n: int
+    rows: float
+    effect: float
     open: bool = False
+    companion: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class Group:
 def family(metric: Metric) -> str:
     """The name of the metrics that move together with this one; its own name when there are none.
 
-    >>> family(Metric("ttft_ms", "ms", "higher", "")), family(Metric("failed", "share", "higher", ""))
-    ('time', 'failed')
+    >>> family(Metric("ttft_ms", "ms", "higher", ""))
+    'time'
     """
     for name, members in FAMILIES.items():
         if metric.name in members:
@@ -68,7 +68,8 @@ def family(metric: Metric) -> str:
 
 
 def goodness(metric: Metric, effect: float) -> int:
-    """-1 when the effect is for the worse, 1 when for the better, 0 when the metric has no such direction."""
+    """-1 when the effect is for the worse, 1 when for the better, 0 when the metric has no such
+    direction."""
     if metric.worse == "either" or effect == 0:
         return 0
     return -1 if (effect > 0) == (metric.worse == "higher") else 1
@@ -87,10 +88,11 @@ def fold(candidates: Iterable[Candidate], metrics: dict[str, Metric]) -> list[Gr
         metrics: to know their families.
     Returns:
         Groups, ordered by key of their lead. Of a family, a candidate stands for the others in this
-        order: reported by earlier nights; of the metric that comes first in the family; the whole day,
-        or the segment with the largest effect where one stands out (ties: fewer rows, then name). What
-        overlaps with it and moved in the same direction is folded in; another value of the same column
-        is a finding of its own.
+        order: reported by earlier nights; of the metric that comes first in the family; a segment
+        without which the whole day would hardly have moved, then the whole day, then other
+        segments; the largest effect in deviations of rows (ties: fewer rows, then name). What
+        overlaps with it and moved in the same direction is folded in; another value of the same
+        column is a finding of its own.
     """
     families: dict[str, list[Candidate]] = {}
     for candidate in candidates:
@@ -98,9 +100,9 @@ def fold(candidates: Iterable[Candidate], metrics: dict[str, Metric]) -> list[Gr
     groups: list[Group] = []
     for name, members in families.items():
         order = FAMILIES.get(name, ())
-        stands_out = _standing_out(members)
+        explaining = _explaining(members)
         made: list[Group] = []
-        for candidate in sorted(members, key=lambda c: _rank(c, order, stands_out)):
+        for candidate in sorted(members, key=lambda c: _rank(c, order, explaining)):
             for group in made:
                 if overlap(group.lead.key, candidate.key) and (
                     group.lead.goodness * candidate.goodness >= 0
@@ -108,32 +110,41 @@ def fold(candidates: Iterable[Candidate], metrics: dict[str, Metric]) -> list[Gr
                     group.others.append(candidate)
                     break
             else:
-                made.append(Group(candidate))
+                if not candidate.companion:
+                    made.append(Group(candidate))
         groups.extend(made)
     return sorted(groups, key=lambda g: g.lead.key)
 
 
-def _standing_out(members: Sequence[Candidate]) -> set[str]:
-    """The metrics of which some segment moved clearly more than the whole day."""
-    whole = {c.key[0]: c.strength for c in members if c.key[1] == "all"}
-    return {
-        c.key[0]
-        for c in members
-        if c.key[1] != "all" and c.strength > _SEGMENT_STANDS_OUT * whole.get(c.key[0], 0.0)
-    }
+def _explaining(members: Sequence[Candidate]) -> set[Key]:
+    """The segments without which the whole day of their metric would hardly have moved."""
+    whole = {c.key[0]: c for c in members if c.key[1] == "all"}
+    found: set[Key] = set()
+    for c in members:
+        day = whole.get(c.key[0])
+        if c.key[1] == "all":
+            continue
+        if day is None or day.rows <= c.rows:
+            found.add(c.key)
+            continue
+        rest = (day.rows * day.effect - c.rows * c.effect) / (day.rows - c.rows)
+        if rest / c.effect < _REST_AT_MOST:
+            found.add(c.key)
+    return found
 
 
 def _rank(
-    candidate: Candidate, order: tuple[str, ...], stands_out: set[str]
-) -> tuple[bool, int, bool, float, int, Key]:
+    candidate: Candidate, order: tuple[str, ...], explaining: set[Key]
+) -> tuple[bool, bool, int, int, float, float, Key]:
     metric, segment, _ = candidate.key
     place = order.index(metric) if metric in order else len(order)
-    whole_day_first = (segment == "all") == (metric in stands_out)
+    kind = 0 if candidate.key in explaining else 1 if segment == "all" else 2
     return (
+        candidate.companion,
         not candidate.open,
         place,
-        whole_day_first,
+        kind,
         -candidate.strength,
-        candidate.n,
+        candidate.rows,
         candidate.key,
     )

@@ -1,4 +1,5 @@
-"""Who a finding is over the nights: its id, whether it is new, goes on or is over, and since when."""
+"""Who a finding is over the nights: its id, whether it is new, goes on or is over, and since
+when."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ def finding_id(finding: Finding) -> str:
         which no name holds, so that no two findings share a text.
 
     >>> finding_id(Finding("level_change", "info", "", metric="mrr", key="up"))
-    'e9c5d6d4a5b3'
+    '596ddf374780'
     """
     parts = (
         finding.kind,

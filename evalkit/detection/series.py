@@ -1,4 +1,5 @@
-"""The daily rows of a metric on a segment as numpy columns; what is unusual about them is decided elsewhere."""
+"""The daily rows of a metric on a segment as numpy columns; what is unusual about them is decided
+elsewhere."""
 
 from __future__ import annotations
 
@@ -51,7 +52,8 @@ class Series:
         )
 
     def skewness(self, scale: Scale) -> float:
-        """Skewness of single rows on the scale of the level, from the pooled histograms; 0 when unknown."""
+        """Skewness of single rows on the scale of the level, from the pooled histograms; 0 when
+        unknown."""
         if self.counts is None or not len(self.counts):
             return 0.0
         counts = self.counts.sum(axis=0).astype(np.float64)

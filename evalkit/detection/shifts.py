@@ -1,4 +1,5 @@
-"""The test of one series: is its newest night, or are its newest nights, off the normal level; what to say of it is decided elsewhere."""
+"""The test of one series: is its newest night, or are its newest nights, off the normal level; what
+to say of it is decided elsewhere."""
 
 from __future__ import annotations
 
@@ -82,11 +83,12 @@ def shift(
     Returns:
         The shift, or None when the baseline is too short or what is seen cannot matter.
 
-    p is the larger of Student's t on the level (`stats.baseline`), which knows noise from day to day,
-    and of a test that knows the shape of the rows: for shares the beta-binomial law with the same
-    variance of the rate (Skellam 1948, JRSS B 10:257), else Pearson's type III law with the skewness
-    of a mean of n rows (Pearson 1895, Phil. Trans. A 186:343). Small segments and rare events
-    need it: there the tails of a mean are far from normal.
+    p is the larger of Student's t on the level (`stats.baseline`), which knows noise from day to
+    day (for shares with the variance of rows that the expected rate implies), and of a test that
+    knows the shape of the rows: for shares the beta-binomial law with the same variance of the rate
+    (Skellam 1948, JRSS B 10:257), else Pearson's type III law with the skewness of a mean of n rows
+    (Pearson 1895, Phil. Trans. A 186:343). Small segments and rare events need it: there the tails
+    of a mean are far from normal.
     """
     if _hopeless(baseline, target, at_least, p_at_most):
         return None
@@ -94,11 +96,13 @@ def shift(
     if expected is None:
         return None
     change = compare(target.n, target.level, target.variance, expected, level=0.95)
-    p_value = change.p_value
-    if p_value < _REFINE_BELOW:
-        if metric.unit == "share":
+    if metric.unit == "share":
+        p_value = _rate_t(target, change, expected)
+        if p_value < _REFINE_BELOW:
             p_value = max(p_value, _rate_p(baseline, target, expected))
-        else:
+    else:
+        p_value = change.p_value
+        if p_value < _REFINE_BELOW:
             p_value = max(p_value, _skewed_p(baseline, target, change, expected, metric))
     today = float(target.level[-1] - expected.target_means[-1])
     return Shift(series, len(target.days), change, expected, p_value, int(target.n.sum()), today)
@@ -107,8 +111,8 @@ def shift(
 def _hopeless(baseline: Series, target: Series, at_least: float, p_at_most: float) -> bool:
     """Whether a glance shows that the full test, which costs a millisecond, cannot matter.
 
-    The expectation lies between the mean of all days and that of the weekday, each weighted by rows or
-    not, and the noise is at least that of single rows.
+    The expectation lies between the mean of all days and that of the weekday, each weighted by rows
+    or not, and the noise is at least that of single rows.
     """
     if not baseline.n.sum() or not target.n.sum():
         return True
@@ -127,6 +131,19 @@ def _hopeless(baseline: Series, target: Series, at_least: float, p_at_most: floa
     least_error = math.sqrt(rows / float(target.n.sum()))
     needed = float(special.ndtri(1 - p_at_most / 2))
     return farthest < _GLANCE * max(at_least, needed * least_error)
+
+
+def _rate_t(target: Series, change: Change, expected: Expected) -> float:
+    """Two-sided t of a rate, with the variance of rows that the expected rate has.
+
+    The variance of the night itself grows with the very change that is looked for: a provider that
+    never failed and fails in half of the calls would hide behind it.
+    """
+    rate = min(max(change.before, 0.0), 1.0)
+    n = float(target.n.sum())
+    noise = expected.tau2 / len(target.days) + max(rate * (1 - rate), 0.5 / n) / n
+    error = math.sqrt(noise + expected.variance_of_expectation)
+    return float(2 * stats.t.sf(abs(change.effect) / error, expected.df))
 
 
 def _rate_p(baseline: Series, target: Series, expected: Expected) -> float:

@@ -1,4 +1,5 @@
-"""The detection step: shows detectors the days up to one night, and replaces that night of `findings`."""
+"""The detection step: shows detectors the days up to one night, and replaces that night of
+`findings`."""
 
 from __future__ import annotations
 
@@ -18,13 +19,14 @@ from evalkit.lake import Lake
 from evalkit.metrics import Metric
 from evalkit.schema import DAILY, FINDINGS, LEDGER, PROMPTS
 
-__all__ = ["Detected", "detect", "detectors", "history_of"]
+__all__ = ["Detected", "detect", "history_of", "registered"]
 
 _GROUP = "evalkit.detectors"
 _PACKAGE = "evalkit.detection.detectors"
 _log = logging.getLogger(__name__)
-#: A change may last as long as the baseline looks back before it is the new normal: the days before it
-#: must still be in sight then, with a fortnight for days without traffic and the search for a beginning.
+#: A change may last as long as the baseline looks back before it is the new normal: the days before
+#: it must still be in sight then, with a fortnight for days without traffic and the search for a
+#: beginning.
 _MARGIN_DAYS = 14
 
 
@@ -54,8 +56,9 @@ class Detected:
         return text + broken
 
 
-def detectors() -> dict[str, Detector]:
-    """All detectors: the built-in ones and those of other distributions (entry points `evalkit.detectors`)."""
+def registered() -> dict[str, Detector]:
+    """All detectors: the built-in ones and those of other distributions (entry points
+    `evalkit.detectors`)."""
     return registry.find(_PACKAGE, _GROUP, Detector)
 
 
@@ -66,7 +69,8 @@ def detect(
     metrics: dict[str, Metric],
     chosen: dict[str, Detector] | None = None,
 ) -> Detected:
-    """Run all detectors over the days up to `day` and replace that night of `findings`, in one commit.
+    """Run all detectors over the days up to `day` and replace that night of `findings`, in one
+    commit.
 
     Args:
         settings: `detect` and the time zone.
@@ -75,14 +79,14 @@ def detect(
         metrics: what is watched, by name.
         chosen: detectors to run; without it all that are registered.
     Returns:
-        What was found. Only days up to `day` are read, so a night gives the same findings whenever it
-        is run again, as long as the nights before it stand. A detector that raises becomes a finding
-        of kind detector_error; what it had open stays open.
+        What was found. Only days up to `day` are read, so a night gives the same findings whenever
+        it is run again, as long as the nights before it stand. A detector that raises becomes a
+        finding of kind detector_error; what it had open stays open.
     """
     history = history_of(settings, lake, day, metrics)
     found: dict[str, list[Finding]] = {}
     failed: dict[str, str] = {}
-    for name, detector in (detectors() if chosen is None else chosen).items():
+    for name, detector in (registered() if chosen is None else chosen).items():
         try:
             found[name] = list(detector.detect(history))
         except Exception as error:  # noqa: BLE001 - an extension must not stop the night
@@ -110,7 +114,8 @@ def detect(
 
 
 def history_of(settings: Settings, lake: Lake, day: date, metrics: dict[str, Metric]) -> History:
-    """What detectors may look at on `day`: as many days back as they can need, and nothing later."""
+    """What detectors may look at on `day`: as many days back as they can need, and nothing
+    later."""
     start = day - timedelta(days=2 * settings.detect.baseline_days + _MARGIN_DAYS)
     ledger = lake.read(LEDGER, start, day)
     return History(

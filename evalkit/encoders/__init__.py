@@ -1,8 +1,9 @@
-"""Embedding models on the machine itself: `open_embedder` chooses runtime and precision and opens the cache.
+"""Embedding models on the machine itself: `open_embedder` chooses runtime and precision and opens
+the cache.
 
-`runtime = "auto"` is torch and the default precision is fp32, whatever the processor offers: scores of two machines,
-or of the machine before and after it was replaced, compare. What is faster is chosen in the configuration, and stands
-in every score's fingerprint.
+`runtime = "auto"` is torch and the default precision is fp32, whatever the processor offers: scores
+of two machines, or of the machine before and after it was replaced, compare. What is faster is
+chosen in the configuration, and stands in every score's fingerprint.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ _AUTO = "torch"
 def open_embedder(settings: Settings, *, cache: bool = True) -> Embedder:
     """The embedder that the configuration asks for; a context manager that closes its cache.
 
-    Nothing heavy is imported and no model is loaded before a text is missing in the cache; that the model's files are
-    the right ones is checked at once.
+    Nothing heavy is imported and no model is loaded before a text is missing in the cache; that the
+    model's files are the right ones is checked at once.
 
     Args:
         settings: `[encoder]`, and where the lake is.
@@ -78,7 +79,8 @@ def _precision(file: str, runtime: Runtime, name: str) -> str:
         )
     if name not in runtime.precisions:
         raise ConfigError(
-            f"{file}: [encoder] precision: {runtime.name} has no {name}. It has: {', '.join(runtime.precisions)}."
+            f"{file}: [encoder] precision: {runtime.name} has no {name}. "
+            f"It has: {', '.join(runtime.precisions)}."
         )
     obstacle = runtime.obstacle(name)
     if obstacle is not None:
@@ -91,10 +93,11 @@ def _precision(file: str, runtime: Runtime, name: str) -> str:
 def _fingerprint(runtime: Runtime, plan: Plan) -> str:
     """What makes scores comparable: readable first, exact after the last dash."""
     exact = f"{runtime.name}\n{plan.precision}\n{plan.model.fingerprint}\n{shapes.VERSION}"
-    return f"{plan.model.name}-{runtime.name}-{plan.precision}-{hashlib.sha256(exact.encode()).hexdigest()[:12]}"
+    digest = hashlib.sha256(exact.encode()).hexdigest()[:12]
+    return f"{plan.model.name}-{runtime.name}-{plan.precision}-{digest}"
 
 
 def _space(fingerprint: str, runtime: Runtime) -> str:
-    """Whose vectors a cache entry holds, to the last bit: libraries and instruction sets may round differently, and
-    a night must not mix theirs."""
+    """Whose vectors a cache entry holds, to the last bit: libraries and instruction sets may round
+    differently, and a night must not mix theirs."""
     return f"{fingerprint}\n{runtime.version()}\n{processor.instruction_set()}"

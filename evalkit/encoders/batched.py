@@ -1,4 +1,5 @@
-"""An encoder made of forward passes of canonical shapes; a runtime adds only the forward pass itself."""
+"""An encoder made of forward passes of canonical shapes; a runtime adds only the forward pass
+itself."""
 
 from __future__ import annotations
 
@@ -22,9 +23,10 @@ Ids = NDArray[np.int64]
 class BatchedEncoder(Encoder):
     """Sorts texts into passes, fills up what is missing, and puts the vectors back in order.
 
-    A pass that is not full may run with fewer rows (a power of two) instead of filler, where that gives the very
-    same bytes: the first time that such a shape would be used, both are run and compared, and what the full shape
-    gave is returned. So speed may differ between machines, vectors never.
+    A pass that is not full may run with fewer rows (a power of two) instead of filler, where that
+    gives the very same bytes: the first time that such a shape would be used, both are run and
+    compared, and what the full shape gave is returned. So speed may differ between machines,
+    vectors never.
     """
 
     def __init__(self, model: Model) -> None:
@@ -37,8 +39,8 @@ class BatchedEncoder(Encoder):
 
     @abstractmethod
     def forward(self, ids: Ids, mask: Ids, types: Ids) -> tuple[Matrix, Matrix]:
-        """One pass over int64 [rows, tokens]: sentence vectors float32 [rows, dim] and token vectors float32
-        [rows, tokens, width]."""
+        """One pass over int64 [rows, tokens]: sentence vectors float32 [rows, dim] and token
+        vectors float32 [rows, tokens, width]."""
 
     def encode(self, texts: Sequence[str]) -> Matrix:
         """Unit-length sentence vectors, float32 [n, dim]."""

@@ -1,5 +1,5 @@
-"""The embedding cache: vectors by content hash in one SQLite file, kept across nights. It can be lost at any moment
-without harm; a night never fails because of it."""
+"""The embedding cache: vectors by content hash in one SQLite file, kept across nights. It can be
+lost at any moment without harm; a night never fails because of it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,7 +29,9 @@ _LAYOUT = 1
 _WAIT_SECONDS = 30.0
 _KEYS_PER_QUERY = 500
 _TABLES = """
-CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL, used INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS vectors (
+    key BLOB PRIMARY KEY, vector BLOB NOT NULL, used INTEGER NOT NULL
+);
 CREATE INDEX IF NOT EXISTS vectors_by_use ON vectors (used);
 """
 
@@ -38,13 +41,14 @@ class VectorCache:
 
     Args:
         path: the file; made when it is missing.
-        space: whose vectors: everything that may change a bit of one. Other spaces' vectors stay in the file.
+        space: whose vectors: everything that may change a bit of one. Other spaces' vectors stay in
+            the file.
         dim: length of a vector.
         max_bytes: the file's contents are kept below this; what was used longest ago goes first.
 
-    A file that is damaged is made anew, with a warning; where there can be none, everything is a miss. Each vector
-    has a checksum: a damaged one is a miss. A row is written in one transaction of a write-ahead log, so a killed
-    run leaves whole rows.
+    A file that is damaged is made anew, with a warning; where there can be none, everything is a
+    miss. Each vector has a checksum: a damaged one is a miss. A row is written in one transaction
+    of a write-ahead log, so a killed run leaves whole rows.
     """
 
     def __init__(
@@ -63,11 +67,7 @@ class VectorCache:
         found: dict[int, NDArray[np.float32]] = {}
         stale: list[bytes] = []
         for part in _parts(list(keys), _KEYS_PER_QUERY):
-            marks = ",".join("?" * len(part))
-            query = f"SELECT key, vector, used FROM vectors WHERE key IN ({marks})"  # noqa: S608 (marks only)
-            rows: list[tuple[bytes, bytes, int]] = self._try(
-                lambda db, q=query, p=part: db.execute(q, p).fetchall(), []
-            )
+            rows: list[tuple[bytes, bytes, int]] = self._try(partial(_select, part), [])
             for key, blob, used in rows:
                 vector = _unpack(blob, self._dim)
                 if vector is not None:
@@ -111,7 +111,8 @@ class VectorCache:
                 self._db.close()
             self._db = None
 
-    # ── inside ───────────────────────────────────────────────────────────────────────────────────────
+    # ── inside
+    # ───────────────────────────────────────────────────────────────────────────────────────
 
     def _key(self, text: bytes) -> bytes:
         return hashlib.sha256(self._space + b"\0" + hashlib.sha256(text).digest()).digest()
@@ -133,14 +134,16 @@ class VectorCache:
         def free(db: sqlite3.Connection) -> None:
             with db:
                 db.execute(
-                    "DELETE FROM vectors WHERE rowid IN (SELECT rowid FROM vectors ORDER BY used, rowid LIMIT ?)",
+                    "DELETE FROM vectors WHERE rowid IN "
+                    "(SELECT rowid FROM vectors ORDER BY used, rowid LIMIT ?)",
                     (count,),
                 )
 
         self._try(free, None)
 
     def _try(self, act: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
-        """What `act` gives; where the file has failed, `otherwise`, and the file is made anew if it is damaged."""
+        """What `act` gives; where the file has failed, `otherwise`, and the file is made anew if it
+        is damaged."""
         if self._db is None:
             return otherwise
         try:
@@ -206,6 +209,12 @@ class VectorCache:
             db.close()
             raise
         return db
+
+
+def _select(keys: list[bytes], db: sqlite3.Connection) -> list[tuple[bytes, bytes, int]]:
+    marks = ",".join("?" * len(keys))
+    query = f"SELECT key, vector, used FROM vectors WHERE key IN ({marks})"  # noqa: S608 (marks only)
+    return db.execute(query, keys).fetchall()
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

@@ -1,4 +1,5 @@
-"""What an encoder is: it turns texts into vectors on one runtime, the same bytes for the same text always."""
+"""What an encoder is: it turns texts into vectors on one runtime, the same bytes for the same text
+always."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ Matrix = NDArray[np.float32]
 class TokenEmbeddings:
     """Token vectors of some texts, ragged: text i has rows `offsets[i]:offsets[i + 1]`.
 
-    `vectors` float32 [n_tokens, dim]; `spans` int32 [n_tokens, 2], each token's characters in its text.
+    `vectors` float32 [n_tokens, dim]; `spans` int32 [n_tokens, 2], each token's characters in its
+    text.
     """
 
     vectors: Matrix
@@ -32,8 +34,8 @@ class TokenEmbeddings:
 class Encoder(ABC):
     """A loaded model on one runtime.
 
-    A text's vector must not depend on the texts that it is encoded with: a night that was killed and started
-    again, or scored in other batches, has to give the same bytes.
+    A text's vector must not depend on the texts that it is encoded with: a night that was killed
+    and started again, or scored in other batches, has to give the same bytes.
     """
 
     dim: int
@@ -41,7 +43,8 @@ class Encoder(ABC):
 
     @abstractmethod
     def encode(self, texts: Sequence[str]) -> Matrix:
-        """Unit-length sentence vectors, float32 [n, dim]. An empty text gives a vector too (of the empty text)."""
+        """Unit-length sentence vectors, float32 [n, dim]. An empty text gives a vector too (of the
+        empty text)."""
 
     @abstractmethod
     def tokens(self, texts: Sequence[str]) -> TokenEmbeddings:
@@ -63,14 +66,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class Runtime:
-    """A member of `encoders/runtimes`: says whether this machine can run it, and loads a model on it.
+    """A member of `encoders/runtimes`: says whether this machine can run it, and loads a model on
+    it.
 
     Attributes:
         name: as `[encoder] runtime` names it.
         precisions: what it offers.
-        version: the library's version (read from its metadata: the library is not imported). It is part of the
-            cache's keys, because another version may change the last bits of a vector.
-        obstacle: for a precision, None when it can run here, else the reason and what to do, in words.
+        version: the library's version (read from its metadata: the library is not imported). It is
+            part of the cache's keys, because another version may change the last bits of a vector.
+        obstacle: for a precision, None when it can run here, else the reason and what to do, in
+            words.
         load: the model, loaded; it imports the library, never the module that defines the runtime.
         module: the module that defines it.
     """

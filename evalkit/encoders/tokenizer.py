@@ -15,14 +15,15 @@ from evalkit.errors import ModelError
 
 __all__ = ["Tokenized", "Tokenizer"]
 
-#: Characters read for each token that the model can take: what follows can only matter in texts that are nearly
-#: all white space, and a text of megabytes costs no more than a page.
+#: Characters read for each token that the model can take: what follows can only matter in texts
+#: that are nearly all white space, and a text of megabytes costs no more than a page.
 _CHARS_PER_TOKEN = 64
 
 
 @dataclass(frozen=True)
 class Tokenized:
-    """One text as the model sees it. `special` marks tokens that stand for no characters of the text."""
+    """One text as the model sees it. `special` marks tokens that stand for no characters of the
+    text."""
 
     ids: list[int]
     types: list[int]

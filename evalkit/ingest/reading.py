@@ -24,7 +24,7 @@ from evalkit.schema import TIME
 __all__ = ["LABELS_SOURCE", "REJECTED", "Spools", "newest_record", "read_all"]
 
 #: Under this name the rejects of the labels file stand.
-LABELS_SOURCE = "labels"
+LABELS_SOURCE = "[labels]"
 #: A reject before it has its day.
 REJECTED = pa.schema(
     [
@@ -63,7 +63,9 @@ def read_all(settings: Settings, days: Sequence[date], folder: Path) -> Spools:
     """
     zone = settings.zone
     spools = Spools(
-        Spool(folder, "rows", days), Spool(folder, "rejects", days), Spool(folder, "verdicts", days)
+        Spool(folder, "rows", days, order=("started_at", "interaction_id")),
+        Spool(folder, "rejects", days),
+        Spool(folder, "verdicts", days),
     )
     window = Window(day_bounds(days[0], zone)[0], day_bounds(days[-1], zone)[1])
     for name, source in settings.sources.items():
@@ -124,8 +126,12 @@ def _format(name: str, where: str) -> Source:
 
 
 def _opener(settings: Settings, where: str) -> Opener:
+    remedy = "leave the key out" if where.endswith("[labels]") else "set required = false"
+
     def lines(source: SourceSettings) -> Iterator[Line]:
-        return files.lines(source.path, settings.base, f"{where} path", required=source.required)
+        return files.lines(
+            source.path, settings.base, f"{where} path", required=source.required, remedy=remedy
+        )
 
     return Opener(lines, where)
 

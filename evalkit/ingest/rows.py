@@ -34,6 +34,9 @@ _NOT_NEGATIVE = frozenset(
         "ttft_ms",
     }
 )
+#: The columns that hold prose; all other text columns hold names and ids.
+_TEXTS = frozenset({"system_prompt", "query", "response", "reference", "corrected_response"})
+_NAME_CHARACTERS = 500
 _BLANK = r"\A\s*\z"
 _BAD_CHARACTERS = re.compile("[\x00\ud800-\udfff]")
 _REPLACEMENT = "\ufffd"
@@ -90,7 +93,11 @@ def table_of(rows: Sequence[Row], source: str, zone: ZoneInfo) -> pa.Table:
                 f"source {source!r}: a row without {name}. Its format must give each row one."
             )
     columns["day"] = days_of(columns["started_at"], zone)
+    # A call is told apart by its whole id; names are stored short, for they are grouped by.
     ids = [interaction_id(source, source_id) for source_id in columns["source_id"].to_pylist()]
+    for column in INTERACTIONS.columns:
+        if column.type == pa.string() and column.name in present - _TEXTS:
+            columns[column.name] = _cut(columns[column.name])
     columns["interaction_id"] = pa.array(ids, pa.string())
     columns["source"] = pa.array([source] * len(rows), pa.string())
     attributes = [_pairs(row.get("attributes"), notes.get(i)) for i, row in enumerate(rows)]
@@ -145,6 +152,13 @@ def _would_be_misread(values: list[Any], type_: pa.DataType) -> bool:
     if pa.types.is_timestamp(type_):
         return any(type(value) is int for value in values)
     return False
+
+
+def _cut(names: pa.Array) -> pa.Array:
+    longest = pc.max(pc.binary_length(names)).as_py()
+    if longest is None or longest <= _NAME_CHARACTERS:
+        return names
+    return pc.utf8_slice_codeunits(names, 0, _NAME_CHARACTERS)
 
 
 def _note(notes: _Notes, row: int, name: str, value: object) -> None:

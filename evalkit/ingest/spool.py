@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -16,6 +16,7 @@ __all__ = ["Spool"]
 #: What is held before the largest day is written out, in bytes of Arrow data over all days.
 _HELD_BYTES = 96 * 1024 * 1024
 _ROW_GROUP = 8192
+_GROUP_BYTES = 4 * 1024 * 1024
 
 
 class Spool:
@@ -26,15 +27,20 @@ class Spool:
         folder: an existing folder, emptied by its owner.
         name: begins the files' names.
         days: rows of other days are dropped.
+        order: columns that each file is sorted by; () for the order of reading.
     """
 
-    def __init__(self, folder: Path, name: str, days: Collection[date]) -> None:
+    def __init__(
+        self, folder: Path, name: str, days: Collection[date], order: Sequence[str] = ()
+    ) -> None:
+        self._order = order
         self._folder = folder
         self._name = name
         self._days = set(days)
         self._held: dict[date | None, list[pa.Table]] = {}
         self._sizes: dict[date | None, int] = {}
         self._files: dict[date | None, list[Path]] = {}
+        self._written: dict[date | None, int] = {}
         self._next = 0
 
     def add(self, table: pa.Table, days: pa.Array | None = None) -> None:
@@ -56,6 +62,10 @@ class Spool:
         self._write(day)
         return [str(path) for path in self._files.get(day, [])]
 
+    def size(self, day: date | None) -> int:
+        """How large the rows of a day are in memory, in bytes."""
+        return self._written.get(day, 0) + self._sizes.get(day, 0)
+
     def _hold(self, day: date | None, table: pa.Table) -> None:
         if not table.num_rows:
             return
@@ -66,17 +76,22 @@ class Spool:
 
     def _write(self, day: date | None) -> None:
         tables = self._held.pop(day, [])
-        self._sizes.pop(day, None)
+        size = self._sizes.pop(day, 1)
+        self._written[day] = self._written.get(day, 0) + size
         if not tables:
             return
         files = self._files.setdefault(day, [])
         path = self._folder / f"{self._name}-{day or 'undated'}-{len(files):06d}.parquet"
+        table = pa.concat_tables(tables)
+        if self._order:
+            table = table.sort_by([(name, "ascending") for name in self._order])
         pq.write_table(
-            pa.concat_tables(tables),
+            table,
             path,
             compression="lz4",
             use_dictionary=False,
             write_statistics=False,
-            row_group_size=_ROW_GROUP,
+            # Readers hold whole groups: few rows in each where rows are large.
+            row_group_size=max(1, min(_ROW_GROUP, table.num_rows * _GROUP_BYTES // size)),
         )
         files.append(path)

@@ -8,7 +8,7 @@ makes the hours the mark that a day is complete. No table ever holds half a day.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from importlib import resources
@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from evalkit.config import Settings, day_bounds
 from evalkit.ingest.labels import VERDICTS
+from evalkit.ingest.merging import merged, values_at
 from evalkit.ingest.reading import REJECTED, Spools, read_all
 from evalkit.lake import Lake
 from evalkit.schema import INTERACTIONS, LABELS, LEDGER, PROMPTS, REJECTS, Table
@@ -27,10 +29,9 @@ from evalkit.schema import INTERACTIONS, LABELS, LEDGER, PROMPTS, REJECTS, Table
 __all__ = ["Counts", "Ingested", "ingest"]
 
 _MEMORY = "512MB"
-_BATCH_ROWS = 4096
 #: Up to this size a day is handed over as a whole, which can be tried again when another run
 #: commits.
-_WHOLE_BYTES = 128 * 1024 * 1024
+_WHOLE_BYTES = 64 * 1024 * 1024
 _HOUR = timedelta(hours=1)
 _ORDINAL = pa.field("ordinal", pa.int64())
 
@@ -105,8 +106,8 @@ def _commit(settings: Settings, lake: Lake, day: date, spools: Spools, folder: P
     stored = lake.read(INTERACTIONS, day, day, ["interaction_id"])
     hours_before = _hours_before(lake, day)
     with _Day(day, start, spools, folder, stored) as asked:
-        lake.replace(INTERACTIONS, day, asked.answer("interactions", INTERACTIONS))
-        lake.replace(PROMPTS, day, asked.answer("prompts", PROMPTS))
+        lake.replace(INTERACTIONS, day, asked.interactions())
+        lake.replace(PROMPTS, day, asked.prompts())
         lake.replace(LABELS, day, asked.answer("labels", LABELS))
         lake.replace(REJECTS, day, asked.answer("rejects", REJECTS))
         hours = _hours(asked, list(settings.sources), start, end, hours_before)
@@ -180,12 +181,15 @@ class _Day:
         )
         self._duckdb.execute("SET TimeZone = 'UTC'")
         self._duckdb.execute("SET python_enable_replacements = false")
-        self._view("spooled", spools.rows.files(day), INTERACTIONS.schema)
+        self._files = spools.rows.files(day)
+        self._size = spools.rows.size(day)
+        self._view("spooled", self._files, INTERACTIONS.schema)
         self._view("rejected", spools.rejects.files(day), REJECTED)
         self._view("verdicts", spools.verdicts.files(None), VERDICTS)
         self._duckdb.register("stored", stored)
-        self._duckdb.sql(_sql("kept")).create("kept")
-        self._spooled_bytes = sum(Path(file).stat().st_size for file in spools.rows.files(day))
+        found = self._duckdb.sql(_sql("kept")).to_arrow_table()
+        self._kept, self._places = (found.column(name).to_numpy() for name in found.column_names)
+        self._duckdb.register("kept", found)
 
     def __enter__(self) -> _Day:
         return self
@@ -193,19 +197,26 @@ class _Day:
     def __exit__(self, *_: object) -> None:
         self._duckdb.close()
 
-    def answer(self, question: str, table: Table) -> pa.Table | pa.RecordBatchReader:
-        """The answer with exactly the table's columns and types; as a stream where it is large."""
-        reader = self._ask(question).to_arrow_reader(_BATCH_ROWS)
-        schema = table.schema
+    def interactions(self) -> pa.Table | pa.RecordBatchReader:
+        """The day's interactions in order, a stream where they are many."""
+        schema = INTERACTIONS.schema
+        tables = merged(self._files, self._kept, self._places)
+        batches = (batch for table in tables for batch in table.cast(schema).to_batches())
+        if self._size <= _WHOLE_BYTES:
+            return pa.Table.from_batches(batches, schema=schema)
+        return pa.RecordBatchReader.from_batches(schema, batches)
 
-        def batches() -> Iterator[pa.RecordBatch]:
-            for batch in reader:
-                whole = pa.Table.from_batches([batch]).select(schema.names).cast(schema)
-                yield from whole.to_batches()
+    def prompts(self) -> pa.Table:
+        """The day's prompts; the text is that of the first call of each."""
+        found = self._ask("prompts").to_arrow_table()
+        examples = found.column("example").to_pylist()
+        texts = values_at(self._files, "system_prompt", np.array(sorted(set(examples)), np.int64))
+        templates = pa.array([texts[example] for example in examples], pa.string())
+        return _as(found.append_column("template", templates), PROMPTS)
 
-        if self._spooled_bytes <= _WHOLE_BYTES:
-            return pa.Table.from_batches(batches(), schema=schema)
-        return pa.RecordBatchReader.from_batches(schema, batches())
+    def answer(self, question: str, table: Table) -> pa.Table:
+        """The answer to a question about narrow columns, with exactly the table's columns."""
+        return _as(self._ask(question).to_arrow_table(), table)
 
     def rows(self, question: str) -> list[dict[str, Any]]:
         """A small answer as dicts."""
@@ -222,6 +233,10 @@ class _Day:
             self._duckdb.read_parquet(files).create_view(name)
         else:
             self._duckdb.register(name, schema.append(_ORDINAL).empty_table())
+
+
+def _as(found: pa.Table, table: Table) -> pa.Table:
+    return found.select(table.schema.names).cast(table.schema)
 
 
 def _sql(question: str) -> str:

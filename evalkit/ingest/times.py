@@ -39,11 +39,13 @@ def _from_text(text: str) -> datetime | None:
     try:
         if text.isdecimal() and len(text) > 8:
             return _from_number(int(text)) if len(text) <= 20 else None
-        if text[-1:] in "zZ":
-            text = text[:-1] + "+00:00"
+        if text.endswith("z"):
+            text = text[:-1] + "Z"
         elif text.endswith(" UTC"):
-            text = text[:-4] + "+00:00"
+            text = text[:-4] + "Z"
         moment = datetime.fromisoformat(text)
+        if moment.tzinfo is UTC:
+            return moment
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         pass

@@ -1,4 +1,4 @@
-"""The last two steps of a night: the page (`report`) and the mail (`send`). Both only read tables."""
+"""The last two steps of a night: the page (`report`) and the mail (`send`)."""
 
 from __future__ import annotations
 

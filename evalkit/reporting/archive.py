@@ -1,4 +1,4 @@
-"""What stands beside the page: the list of nights, the newest page, the findings as CSV. Writes are atomic."""
+"""What stands beside the page: all nights, the newest page, findings as CSV. Writes are atomic."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def defused(value: Any) -> Any:
-    """A cell that no spreadsheet evaluates: a text that begins like a formula gets a leading apostrophe.
+    """A cell that no spreadsheet evaluates: what begins like a formula gets a leading apostrophe.
 
     Numbers stay numbers, also negative ones. See OWASP, "CSV Injection".
 

@@ -1,7 +1,7 @@
-"""Makes values from traffic fit to be shown: harmless characters, bounded length, isolated direction, marks.
+"""Makes values from traffic fit to be shown: harmless, of bounded length, in their own direction.
 
-Escaping is not done here but by the template engine, for every value without exception; these functions
-never give markup, apart from `isolate` and `marked`, which escape what they wrap.
+Escaping is not done here but by the template engine, for every value without exception; these
+functions never give markup, apart from `isolate` and `marked`, which escape what they wrap.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _HARMFUL = re.compile(
 
 
 def clean(text: str, longest: int = LONGEST) -> str:
-    r"""The text without characters that act on what stands around them, cut to `longest` characters.
+    r"""The text without characters that act on what is around them, at most `longest` long.
 
     >>> clean("a\x00b\u202ec")
     'a\ufffdb\ufffdc'
@@ -89,7 +89,7 @@ def marked(
 
 
 def rows(table: pa.Table) -> list[dict[str, Any]]:
-    """An Arrow table as rows for a template: every text cleaned, at any depth; a missing value is None."""
+    """An Arrow table as rows for a template: every text cleaned, at any depth."""
     return [{name: _plain(value) for name, value in row.items()} for row in table.to_pylist()]
 
 

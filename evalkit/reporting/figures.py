@@ -1,4 +1,4 @@
-"""The headline figures: last night's level of a metric, the usual level beside it, and how it moved."""
+"""The headline figures: last night's level, the usual level beside it, and how it moved."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ __all__ = ["Figure", "History", "change", "headline"]
 
 #: The page shows four to six.
 MOST = 6
+_NO_LEVEL = "no usual level yet"
+#: Fewer earlier nights are no usual level.
+_LEAST_NIGHTS = 3
 
 
 class History:
@@ -50,6 +53,10 @@ class History:
             if finding["segment"] == "all" and finding["before"] is not None:
                 self._before.setdefault(name, finding["before"])
 
+    def nights(self) -> list[date]:
+        """The nights before this one that have figures, ascending."""
+        return sorted({day for days in self._rows.values() for day in days if day < self.day})
+
     def names(self) -> list[str]:
         """All metrics that have a row on any day."""
         return sorted(self._rows)
@@ -64,7 +71,7 @@ class History:
         return None if row is None else row[column]
 
     def usual(self, name: str, column: str = "mean") -> float | None:
-        """The usual level: what an open finding compares with, else the median of the days before."""
+        """The usual level: what an open finding compares with, else the median of earlier days."""
         if column == "mean" and name in self._before:
             return self._before[name]
         days = self._rows.get(name, {})
@@ -73,7 +80,7 @@ class History:
             for day in days
             if self.usual_start <= day < self.day and days[day][column] is not None
         ]
-        return float(median(known)) if known else None
+        return float(median(known)) if len(known) >= _LEAST_NIGHTS else None
 
     def series(self, name: str, days: int, column: str = "mean") -> list[float | None]:
         """One value per calendar day, oldest first; None where there is none."""
@@ -101,7 +108,7 @@ class Figure:
 def headline(
     history: History, metrics: Mapping[str, Metric], days: int, most: int = MOST
 ) -> list[Figure]:
-    """The figures at the top: headline metrics, then what it cost, then how much traffic there was."""
+    """The figures at the top: headline metrics, then the cost, then how much traffic there was."""
     named = [metric for metric in metrics.values() if metric.headline]
     money = [metric for metric in metrics.values() if metric.unit == "usd"]
     quality = [metric for metric in named if metric.unit != "usd"] or [
@@ -115,14 +122,15 @@ def headline(
     if money:
         figures.append(_figure(history, money[0], days, column="total"))
     figures.append(_traffic(history, days))
-    return figures[:most]
+    # A figure without today's value stands only beside its usual level.
+    return [figure for figure in figures if figure.value != "–" or figure.usual != _NO_LEVEL][:most]
 
 
 def change(usual: float | None, value: float | None, unit: str) -> str:
-    r"""How far a value is from the usual one, in the way its unit is read; nothing when it did not move.
+    r"""How far a value is from the usual one, as its unit is read; nothing when it did not move.
 
     >>> change(0.21, 0.34, "score"), change(0.02, 0.05, "share"), change(2000.0, 1500.0, "ms")
-    ('+0.13', '+3\\xa0points', '−25\\xa0%')
+    ('+0.13', '+3\xa0points', '−25\xa0%')
     """
     if usual is None or value is None:
         return ""
@@ -153,7 +161,7 @@ def _figure(history: History, metric: Metric, days: int, column: str = "mean") -
         label(metric.name) if column == "mean" else "Spent",
         metric.about if column == "mean" else "All priced requests of the day",
         value_text,
-        f"usually {usual_text}" if usual is not None else "no usual level yet",
+        f"usually {usual_text}" if usual is not None else _NO_LEVEL,
         change(usual, value, metric.unit),
         "bad" if bad else "plain",
         history.series(metric.name, days, column),
@@ -173,14 +181,14 @@ def _traffic(history: History, days: int) -> Figure:
         for back in range(1, before + 1)
         if (n := largest(history.day - timedelta(days=back))) is not None
     ]
-    usual = float(median(known)) if known else None
+    usual = float(median(known)) if len(known) >= _LEAST_NIGHTS else None
     value = series[-1] if series else None
     return Figure(
         "interactions",
         "Interactions",
         "LLM calls of the day",
         "–" if value is None else f"{value:,.0f}",
-        "no usual level yet" if usual is None else f"usually {usual:,.0f}",
+        _NO_LEVEL if usual is None else f"usually {usual:,.0f}",
         change(usual, value, "count"),
         "plain",
         series,

@@ -1,10 +1,13 @@
-"""Finds the report pack, the folder of templates, styles and SQL that a team may copy and change."""
+"""Finds the report pack: templates, styles and SQL, which a team may copy and change."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from jinja2 import FileSystemLoader, StrictUndefined
+from jinja2 import FileSystemLoader, StrictUndefined, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
@@ -24,27 +27,34 @@ class Pack:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.engine = ImmutableSandboxedEnvironment(
-            loader=FileSystemLoader(folder),
-            autoescape=True,
+        self.engine = self._engine(autoescape=True)
+        #: For the mail's text part, where an escaped sign would be read as it stands.
+        self.plain = self._engine(autoescape=False)
+
+    def _engine(self, *, autoescape: bool) -> ImmutableSandboxedEnvironment:
+        engine = ImmutableSandboxedEnvironment(
+            loader=FileSystemLoader(self.folder),
+            autoescape=autoescape,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
-        self.engine.filters.update(
-            bdi=display.isolate,
-            clip=display.clip,
-            marked=display.marked,
-            label=words.label,
-            short=words.short,
-            longdate=words.long_date,
-            shortdate=words.short_date,
-            clock=words.clock,
-            count=words.count,
-            percent=words.percent,
-            plural=words.plural,
-        )
+        filters: dict[str, Callable[..., Any]] = {
+            "bdi": display.isolate,
+            "clip": display.clip,
+            "marked": display.marked,
+            "label": words.label,
+            "short": words.short,
+            "longdate": words.long_date,
+            "shortdate": words.short_date,
+            "clock": words.clock,
+            "count": words.count,
+            "percent": words.percent,
+            "plural": words.plural,
+        }
+        engine.filters.update({name: _checked(function) for name, function in filters.items()})
+        return engine
 
     @classmethod
     def of(cls, settings: Settings) -> Pack:
@@ -78,8 +88,21 @@ class Pack:
             ) from error
 
     def style(self, name: str) -> Markup:
-        """A stylesheet, ready for a `<style>` element. It comes from the team, never from traffic."""
-        return Markup(self.text(name).replace("</", "<\\/"))  # noqa: S704
+        """A stylesheet for a `<style>` element. It comes from the team, never from traffic."""
+        return Markup(self.text(name).replace("</", "<\\/"))
+
+
+def _checked(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that names an undefined variable instead of failing on its type."""
+
+    @functools.wraps(function)
+    def checked(*values: Any, **named: Any) -> Any:
+        for value in values:
+            if isinstance(value, Undefined):
+                str(value)  # raises, and says which name
+        return function(*values, **named)
+
+    return checked
 
 
 def shipped() -> Path:

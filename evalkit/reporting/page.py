@@ -1,4 +1,4 @@
-"""The page of a night: collects what its sections need, renders them, writes one file. No charts, no words."""
+"""The page of a night: collects what its sections need, renders them, writes one file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from evalkit.reporting.words import label, metric_of, prose, since, where
 if TYPE_CHECKING:
     from evalkit.lake import Lake
 
-__all__ = ["Edition", "build", "gather", "report"]
+__all__ = ["Edition", "build", "gather", "parameters", "report", "templates"]
 
 #: No page is larger, whatever the traffic was.
 MAX_BYTES = 2_000_000
@@ -82,17 +82,20 @@ def gather(
     daily = sections.answer(lake.sql, shared["daily"], params)
     open_ones = [finding for finding in found if finding["status"] != "resolved"]
     history = History(daily, open_ones, day, params["usual_start"])
+    nights = history.nights()
+    # A young lake: no month of empty axis, but never less than a week.
+    start = max(params["trend_start"], min([*nights, day, day - timedelta(days=6)]))
     return Edition(
         day,
-        params["trend_start"],
+        start,
         params["usual_start"],
         night,
         metrics,
-        verdict(night, found, metrics),
+        verdict(night, found, metrics, settings.detect.min_history_days - len(nights)),
         open_ones,
         [finding for finding in found if finding["status"] == "resolved"],
         history,
-        headline(history, metrics, settings.report.trend_days),
+        headline(history, metrics, (day - start).days + 1),
         shared,
     )
 
@@ -115,7 +118,7 @@ def parameters(settings: Settings, day: date, metrics: Mapping[str, Metric]) -> 
 def build(settings: Settings, lake: Lake, pack: Pack, edition: Edition) -> str:
     """The whole page as HTML, never larger than `MAX_BYTES`."""
     params = parameters(settings, edition.day, edition.metrics)
-    context = _context(settings, edition)
+    context = templates(settings, edition)
     rendered = [
         sections.render(section, pack, lake.sql, params, context)
         for section in sections.load(pack.folder)
@@ -138,8 +141,8 @@ def _too_large(part: Rendered) -> Rendered:
     return Rendered(part.name, part.title or part.name, "", type(part.html)(""), part.sql, problem)
 
 
-def _context(settings: Settings, edition: Edition) -> dict[str, Any]:
-    """Everything that a template may name besides its own queries (documented in docs/report.md)."""
+def templates(settings: Settings, edition: Edition) -> dict[str, Any]:
+    """Everything that a template may name besides its own queries (see docs/report.md)."""
     metrics = edition.metrics
     return {
         "day": edition.day,
@@ -196,6 +199,7 @@ def _trend_chart(
     unit: str | None = None,
     title: str | None = None,
     column: str = "mean",
+    width: int = 320,
 ) -> Any:
     """A trend chart of rows with day, lower, upper and the column that is drawn."""
     points = [
@@ -218,7 +222,8 @@ def _trend_chart(
             points,
             usual,
             marks,
-        )
+        ),
+        width,
     )
 
 

@@ -1,4 +1,4 @@
-"""What the page and the mail need to know of a night's outcome; who decides it is no matter here."""
+"""What the page and the mail need to know of a night's outcome; it is decided elsewhere."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ __all__ = ["NightSummary"]
 class NightSummary(Protocol):
     """The outcome of one night, as `evalkit.verdict.judge` gives it.
 
-    `status` is healthy, findings (at or above `fail_on`), degraded (coverage or completeness under its
-    floor) or failed; `reasons` says why in one sentence each; `counts` has received, accepted, duplicate,
-    rejected and scored; `coverage` the share of eligible interactions with a value, by metric.
+    `status` is healthy, findings (at or above `fail_on`), degraded (coverage or completeness under
+    its floor) or failed; `reasons` says why in one sentence each; `counts` has received,
+    accepted, duplicate, rejected and scored; `coverage` the share of eligible interactions with a
+    value, by metric.
     """
 
     @property

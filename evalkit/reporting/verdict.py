@@ -1,4 +1,4 @@
-"""The one sentence at the top: was last night good, and if not what got worse, since when and beside what."""
+"""The one sentence at the top: was last night good, and if not, what got worse, since when."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from evalkit.reporting.words import label, long_date, moved, plural, prose, wher
 
 __all__ = ["Verdict", "effect", "headline_of", "verdict"]
 
-Tone = Literal["good", "bad", "partial", "failed"]
+Tone = Literal["good", "bad", "partial", "failed", "plain"]
 _TONES: dict[str, tuple[Tone, str, str]] = {
     "healthy": ("good", "A good night", "Good"),
     "findings": ("bad", "Not a good night", "Findings"),
@@ -27,8 +27,9 @@ _TONES: dict[str, tuple[Tone, str, str]] = {
 class Verdict:
     """How the night was.
 
-    `word` is the short form for tables, `lead` the beginning of the sentence and `rest` what follows;
-    `beside` says what else changed at that time, `also` what else there is (both may be empty).
+    `word` is the short form for tables, `lead` the beginning of the sentence and `rest` what
+    follows; `beside` says what else changed at that time, `also` what else there is (both may be
+    empty).
     """
 
     tone: Tone
@@ -44,9 +45,19 @@ class Verdict:
 
 
 def verdict(
-    night: NightSummary, findings: Sequence[Mapping[str, Any]], metrics: Mapping[str, Metric]
+    night: NightSummary,
+    findings: Sequence[Mapping[str, Any]],
+    metrics: Mapping[str, Metric],
+    missing_nights: int = 0,
 ) -> Verdict:
-    """The verdict of a night; `findings` are the day's, the most important first."""
+    """The verdict of a night.
+
+    Args:
+        night: its outcome.
+        findings: the day's, the most important first.
+        metrics: every metric, by name.
+        missing_nights: how many more nights of history it takes before anything can be said.
+    """
     reasons = [prose(clean(reason, 400), night.day) for reason in night.reasons]
     tone, lead, word = _TONES[night.status]
     open_ones = [finding for finding in findings if finding["status"] != "resolved"]
@@ -59,19 +70,30 @@ def verdict(
         )
         also = f"{also}." if also else ""
         if worth:
-            top = f"Besides, {_first_small(headline_of(worth[0], metrics, night.day))}{_since(worth[0], night)}."
+            said = _first_small(headline_of(worth[0], metrics, night.day))
+            top = f"Besides, {said}{_since(worth[0], night)}."
             also = f"{also} {top}".strip()
         return Verdict(tone, word, lead, clip(rest, 400), "", clip(also, 600))
     if night.status == "findings" and open_ones:
-        top = (worth or open_ones)[0]
-        rest = _first_small(headline_of(top, metrics, night.day)) + _since(top, night) + "."
+        main = (worth or open_ones)[0]
+        rest = _first_small(headline_of(main, metrics, night.day)) + _since(main, night) + "."
         return Verdict(
-            tone, word, lead, clip(rest, 500), _beside(top, night), _others(open_ones, worth, top)
+            tone, word, lead, clip(rest, 500), _beside(main, night), _others(open_ones, worth, main)
         )
     if night.status == "findings":
         rest = _sentence(reasons[0]) if reasons else ""
         return Verdict(tone, word, lead, clip(rest, 400), "", "")
+    if worth:  # open, but under the severity that fails a night
+        said = _first_small(headline_of(worth[0], metrics, night.day)) + _since(worth[0], night)
+        count = plural(len(worth), "finding")
+        also = f"{count} below the severity that you are alarmed for."
+        return Verdict(
+            tone, word, "No alarm", clip(f"{said}.", 500), _beside(worth[0], night), also
+        )
     seen = night.counts.get("accepted")
+    if missing_nights > 0 and not open_ones:
+        rest = f"a verdict needs {plural(missing_nights, 'more night')} to compare with."
+        return Verdict("plain", "Too early", "Too early to tell", rest, "", "")
     rest = "nothing got worse" + (f" in {plural(seen, 'interaction')}" if seen else "") + "."
     also = ""
     if open_ones:
@@ -88,13 +110,14 @@ def verdict(
 def headline_of(
     finding: Mapping[str, Any], metrics: Mapping[str, Metric], today: date | None = None
 ) -> str:
-    """A finding in a few words: the metric, where, and its move; the detector's title when there is none."""
+    """A finding in a few words: metric, place and move; the detector's title when it has none."""
     move = moved(finding, metrics)
     if not move or finding["metric"] is None:
         title = (finding["title"] or finding["kind"] or "something changed").rstrip(". ")
         return prose(clip(title, 240), today or finding["day"])
     place = where(finding["segment"], finding["value_of_segment"])
-    return f"{label(finding['metric'])}{' ' + clip(place, 80) if place else ''} is {move}"
+    verb = "are" if finding["metric"].startswith("tokens") else "is"
+    return f"{label(finding['metric'])}{' ' + clip(place, 80) if place else ''} {verb} {move}"
 
 
 def effect(finding: Mapping[str, Any], metrics: Mapping[str, Metric]) -> str:
@@ -130,7 +153,7 @@ def _since(finding: Mapping[str, Any], night: NightSummary) -> str:
 
 def _beside(finding: Mapping[str, Any], night: NightSummary) -> str:
     cause = prose((finding["cause"] or "").strip().rstrip("."), night.day)
-    return f"{clip(cause[:1].upper() + cause[1:], 300)}." if cause else ""
+    return f"{clip(cause, 300)}." if cause else ""
 
 
 def _others(
@@ -143,6 +166,8 @@ def _others(
     if not rest:
         return ""
     text = f"{plural(rest, 'more finding')} below"
+    if new == rest:
+        return f"{text}, {({1: 'new', 2: 'both new'}).get(rest, 'all new')}."
     return f"{text}, {new} of them new." if new else f"{text}."
 
 
@@ -155,6 +180,6 @@ def _lower_end(text: str) -> str:
 
 
 def _first_small(text: str) -> str:
-    """The text as it goes on in a sentence: `Hallucination` becomes `hallucination`, `LLM` stays."""
+    """The text as it goes on in a sentence: `Cost` becomes `cost`, `LLM` stays."""
     word = text.split(" ", 1)[0]
     return text[:1].lower() + text[1:] if word[1:].islower() or len(word) == 1 else text

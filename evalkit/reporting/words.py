@@ -1,10 +1,9 @@
-"""Turns figures into short words: names of metrics, dates, changes, plurals. No markup, no tables."""
+"""Turns figures into short words: names of metrics, dates, changes, plurals. No markup."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,9 +28,20 @@ __all__ = [
 ]
 
 #: English whatever the machine's locale is, so that pages are the same bytes everywhere.
-_MONTHS = (
-    "January February March April May June July August September October November December".split()
-)
+_MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 _NAMES = {
     "ttft_ms": "Time to first token",
     "tokens_input": "Prompt tokens",
@@ -93,8 +103,8 @@ def prose(text: str, today: date) -> str:
 def short(value: float | None, unit: str) -> str:
     r"""A value with as many digits as a person keeps in mind.
 
-    >>> short(0.3437, "probability"), short(0.0123, "share"), short(0.34, "share"), short(1234.0, "ms")
-    ('0.34', '1.2\\xa0%', '34\\xa0%', '1.23\\xa0s')
+    >>> short(0.3437, "score"), short(0.0123, "share"), short(0.34, "share"), short(1234.0, "ms")
+    ('0.34', '1.2\xa0%', '34\xa0%', '1.23\xa0s')
     """
     if value is None:
         return "–"
@@ -103,7 +113,9 @@ def short(value: float | None, unit: str) -> str:
         return tight(f"{points:.1f} %" if 0 < abs(points) < 9.95 else f"{points:.0f} %")
     if unit in {"probability", "score"}:
         return f"{value:.2f}"
-    if unit == "usd" and abs(value) < 1:
+    if unit == "usd" and 0.1 <= abs(value) < 1:
+        return f"${value:.2f}"
+    if unit == "usd" and abs(value) < 0.1:
         return f"${value:.2g}" if abs(value) >= 0.0001 or value == 0 else f"${value:.1e}"
     return tight(format_value(value, unit))
 
@@ -120,7 +132,7 @@ def percent(value: float | None, digits: int = 0) -> str:
     r"""A share as a percentage; never "100 %" for less than all, never "0 %" for more than nothing.
 
     >>> percent(0.9996), percent(1.0), percent(0.0004), percent(None)
-    ('>\\xa099\\xa0%', '100\\xa0%', '<\\xa01\\xa0%', '–')
+    ('>\xa099\xa0%', '100\xa0%', '<\xa01\xa0%', '–')
     """
     if value is None:
         return "–"

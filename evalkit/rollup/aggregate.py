@@ -1,7 +1,7 @@
 """Figures of one metric for every value of one segment: numpy in, numpy out; no tables, no queries.
 
-Sums run over the rows in the order given, one after the other, so that the same rows in the same order
-give the same bytes, however many threads read them.
+Sums run over the rows in the order given, one after the other, so that the same rows in the same
+order give the same bytes, however many threads read them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The rollup step: asks the lake for one day's scores, aggregates them, and replaces that day of `daily`."""
+"""The rollup step: asks the lake for one day's scores, aggregates them, and replaces that day of
+`daily`."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ __all__ = ["NO_VALUE", "RolledUp", "rollup"]
 NO_VALUE = "(none)"
 #: Values read at a time: memory is bounded by this and by one metric of the day.
 _CELLS = 8_000_000
-#: Sums in another order, or other vector instructions, differ in the last bits; these digits do not.
+#: Sums in another order, or other vector instructions, differ in the last bits; these digits do
+#: not.
 _DIGITS = 12
 
 
@@ -65,10 +67,10 @@ def rollup(settings: Settings, lake: Lake, day: date, metrics: dict[str, Metric]
     Returns:
         What was done. A day without interactions is replaced by no rows.
 
-    `n` counts interactions, `n_eligible` those whose status is neither not_applicable nor abstained (an
-    answer that makes no claim has no groundedness; how often that happens is a metric of its own),
-    `n_scored` those with a value. An interaction without a row of scores is eligible and not scored: it
-    lowers the coverage.
+    `n` counts interactions, `n_eligible` those whose status is neither not_applicable nor abstained
+    (an answer that makes no claim has no groundedness; how often that happens is its own metric),
+    `n_scored` those with a value. An interaction without a row of scores is eligible and not
+    scored: it lowers the coverage.
     """
     known = set(lake.sql("SELECT * FROM scores LIMIT 0").schema.names)
     chosen = [metrics[name] for name in sorted(metrics) if {name, f"{name}__status"} <= known]
@@ -164,5 +166,6 @@ def _query(name: str) -> str:
 
 
 def _identifier(name: str) -> str:
-    """A column's name as SQL reads it. Names come from the configuration and from scorers, not from traffic."""
+    """A column's name as SQL reads it. Names come from the configuration and from scorers, not from
+    traffic."""
     return '"' + name.replace('"', '""') + '"'

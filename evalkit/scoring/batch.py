@@ -1,4 +1,5 @@
-"""The rows that scorers see, with everything they share: texts, sentences, chunks and embeddings, each made once."""
+"""The rows that scorers see, with everything they share: texts, sentences, chunks and embeddings,
+each made once."""
 
 from __future__ import annotations
 
@@ -46,8 +47,9 @@ class Chunk:
 class Embedded:
     """Vectors of the pieces of every row, ragged.
 
-    Row i has pieces `offsets[i]:offsets[i + 1]` of `vectors` (float32 [m, dim]); `spans[k]` is where piece k
-    stands in its text and `parts[k]` which chunk of its row it is from (0 for query and response).
+    Row i has pieces `offsets[i]:offsets[i + 1]` of `vectors` (float32 [m, dim]); `spans[k]` is
+    where piece k stands in its text and `parts[k]` which chunk of its row it is from (0 for query
+    and response).
     """
 
     vectors: NDArray[np.float32]
@@ -68,8 +70,8 @@ class Embedded:
 
 Field = Literal["query", "response", "contexts"]
 
-#: Characters and sentences of one row up to which its sentences are encoded: a single endless text must not hold up
-#: the night. Scorers give longer rows the status `over_budget`.
+#: Characters and sentences of one row up to which its sentences are encoded: a single endless text
+#: must not hold up the night. Scorers give longer rows the status `over_budget`.
 SENTENCE_LIMITS: Mapping[Field, tuple[int, int]] = {
     "query": (60_000, 400),
     "response": (60_000, 400),
@@ -161,16 +163,22 @@ class Batch:
     def sentences(self, field: Field) -> list[list[list[Span]]]:
         """Sentence spans: per row, per text of the row (one for query and response, one per chunk).
 
-        A row beyond `SENTENCE_LIMITS` characters is split all the same: only encoding is dear.
+        Texts of a row with more characters than `SENTENCE_LIMITS` allows are not split: they have
+        no spans.
         """
+        limit, _ = SENTENCE_LIMITS[field]
 
         def make() -> list[list[list[Span]]]:
-            return [[sentences.split(text) for text in texts] for texts in self._texts(field)]
+            return [
+                [[] if sum(map(len, texts)) > limit else sentences.split(text) for text in texts]
+                for texts in self._texts(field)
+            ]
 
         return self.memo(("sentences", field), make)
 
     def over_budget(self, field: Field) -> list[bool]:
-        """Which rows are beyond `SENTENCE_LIMITS`: `embed(field, by="sentence")` has no pieces of them."""
+        """Which rows are beyond `SENTENCE_LIMITS`: `embed(field, by="sentence")` has no pieces of
+        them."""
 
         def make() -> list[bool]:
             chars, sentences_ = SENTENCE_LIMITS[field]
@@ -184,8 +192,8 @@ class Batch:
     def embed(self, field: Field, by: Literal["text", "sentence"]) -> Embedded:
         """Vectors of a field, whole texts (cut at the model's limit) or sentence by sentence.
 
-        Rows without the field have no pieces, and rows over budget have none by sentence. `contexts` by text gives
-        one piece per chunk.
+        Rows without the field have no pieces, and rows over budget have none by sentence.
+        `contexts` by text gives one piece per chunk.
         """
 
         def make() -> Embedded:

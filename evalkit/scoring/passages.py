@@ -3,6 +3,7 @@ stands; no judgement is made here."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,13 +28,17 @@ _ABOUT_ANSWERING = frozenset(
             "answer answers based context contexts document documents following given information "
             "mention mentioned mentions okay passage passages provide provided provides question "
             "according summary sure text article articles source sources certainly overall "
-            "conclusion additionally furthermore moreover finally also include including includes"
+            "conclusion additionally furthermore moreover finally also include including includes "
+            "unable therefore important note notes noted suggests suggest recommends recommend "
+            "discusses discuss describes describe explains explain highlights highlight"
         ),
     )
 )
 # Words of one root mostly agree in so many first letters ("education", "educate").
 _ROOT = 5
 _LONG_WORD = 7
+# Where a capital follows a small letter, words are written together.
+_JOINED = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 @dataclass(frozen=True)
@@ -116,13 +121,18 @@ class Words:
         made = self._passages.get(text)
         if made is not None:
             return made
-        folded = [words(text[span.start : span.end]) for span in spans]
+        pieces = [text[span.start : span.end] for span in spans]
+        folded = [words(piece) for piece in pieces]
         stems = [tuple(map(self.stem, sentence)) for sentence in folded]
+        if _JOINED.search(text):
+            # Records say "OutdoorSeating", responses "outdoor seating": both forms are held.
+            for sentence, piece in zip(folded, pieces, strict=True):
+                sentence.extend(words(_JOINED.sub(" ", piece)))
         made = Passage(
             text=text,
             spans=tuple(spans),
             content=tuple(frozenset(self.content(sentence)) for sentence in folded),
-            words=frozenset(word for sentence in stems for word in sentence),
+            words=frozenset(self.stem(word) for sentence in folded for word in sentence),
             bigrams=frozenset(pair for sentence in stems for pair in pairwise(sentence)),
             numbers=tuple(numbers.facts(text)),
         )

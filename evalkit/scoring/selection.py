@@ -1,4 +1,5 @@
-"""Which scorers run, what they measure, and a fingerprint of everything that their values rest on."""
+"""Which scorers run, what they measure, and a fingerprint of everything that their values rest
+on."""
 
 from __future__ import annotations
 
@@ -73,7 +74,8 @@ def metrics_of(scorers: Mapping[str, Scorer]) -> dict[str, Metric]:
         for metric in scorer.metrics:
             if metric.name in found:
                 raise ExtensionError(
-                    f"{scorer.module}: metric {metric.name!r} is produced by scorer {found[metric.name][0]!r} too. "
+                    f"{scorer.module}: metric {metric.name!r} is produced "
+                    f"by scorer {found[metric.name][0]!r} too. "
                     "Rename one, or exclude one of the scorers."
                 )
             found[metric.name] = (scorer.name, metric)
@@ -81,8 +83,8 @@ def metrics_of(scorers: Mapping[str, Scorer]) -> dict[str, Metric]:
 
 
 def scorer_fingerprint(settings: Settings, embedder: _Fingerprinted, prices: PriceList) -> str:
-    """Hash of everything that a score rests on besides its row: chosen scorers and their versions, encoder and
-    precision, price list, fitted models, and the sentence rules."""
+    """Hash of everything that a score rests on besides its row: chosen scorers and their versions,
+    encoder and precision, price list, fitted models, and the sentence rules."""
     lines = [f"{name} {scorer.version}" for name, scorer in select(settings).items()]
     lines += [f"model {name} {digest}" for name, digest in sorted(calibration.hashes().items())]
     lines += [

@@ -1,5 +1,5 @@
-"""How near texts are in meaning, row by row: cosines of the batch's shared vectors. What that is worth is decided by
-the scorers."""
+"""How near texts are in meaning, row by row: cosines of the batch's shared vectors. What that is
+worth is decided by the scorers."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _DIGITS = 6
 def cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
     """Cosines of unit vectors float32 [n, dim] and [m, dim], in [-1, 1], float64 [n, m].
 
-    In double precision and rounded: the last bits of a matrix product may depend on its shape and on where its
-    operands lie in memory, and a score must not.
+    In double precision and rounded: the last bits of a matrix product may depend on its shape and
+    on where its operands lie in memory, and a score must not.
     """
     product = a.astype(np.float64) @ b.astype(np.float64).T
     found: NDArray[np.float64] = np.clip(np.round(product, _DIGITS), -1.0, 1.0)
@@ -26,13 +26,16 @@ def cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float6
 
 
 def chunk_relevance(batch: Batch) -> list[NDArray[np.float64] | None]:
-    """How near each retrieved chunk is to its query, in [0, 1], best rank first; made once per batch.
+    """How near each retrieved chunk is to its query, in [0, 1], best rank first; made once per
+    batch.
 
-    A chunk is as relevant as its whole (cut at the model's limit) or its best sentence, whichever is nearer: one
-    sentence that answers makes a long chunk worth retrieving, and its other sentences dilute the whole's vector.
+    A chunk is as relevant as its whole (cut at the model's limit) or its best sentence, whichever
+    is nearer: one sentence that answers makes a long chunk worth retrieving, and its other
+    sentences dilute the whole's vector.
 
     Returns:
-        Per row float64 [chunks with text], or None where there is no query or no chunk, or the row is over budget.
+        Per row float64 [chunks with text], or None where there is no query or no chunk, or the row
+        is over budget.
     """
 
     def make() -> list[NDArray[np.float64] | None]:

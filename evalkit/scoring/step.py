@@ -1,10 +1,11 @@
-"""The score step: reads the interactions of a day, runs the scorers, and replaces that day of `scores` in one commit."""
+"""The score step: reads the interactions of a day, runs the scorers, and replaces that day of
+`scores` in one commit."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Protocol
@@ -27,10 +28,11 @@ from evalkit.scoring.selection import metrics_of, scorer_fingerprint, select
 __all__ = ["Scored", "Scoring", "score", "score_table"]
 
 _LOG = logging.getLogger(__name__)
-#: Values are stored to a millionth: what lies below is rounding, and would make every file differ. Money is kept as
-#: it is: a token costs less than that.
+#: Values are stored to a millionth: what lies below is rounding, and would make every file differ.
+#: Money is kept as it is: a token costs less than that.
 _DIGITS = 6
-#: A scorer that reads one of these judges the answer: it has nothing to say about a call that failed.
+#: A scorer that reads one of these judges the answer: it has nothing to say about a call that
+#: failed.
 _CONTENT = frozenset({"query", "response", "contexts"})
 
 
@@ -85,23 +87,12 @@ def score(
     """
     scoring = Scoring(settings, embedder, prices)
     before = embedder.stats
-    failure: list[BaseException] = []
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        try:
-            for rows in lake.batches(INTERACTIONS, day, settings.scoring.batch_rows):
-                yield from scoring.table(rows).to_batches()
-        except BaseException as error:
-            failure.append(error)
-            raise
-
-    try:
-        lake.replace(SCORES, day, pa.RecordBatchReader.from_batches(scoring.schema, batches()))
-    except Exception:
-        # What was raised while the writer asked for rows comes out of it as its own error, without type or cause.
-        if failure:
-            raise failure[0] from None
-        raise
+    # One table, not a stream into the commit: its writer drives the reading of a stream, and panics
+    # when that opens another table of the lake; it also stores a stream's batches in any order. A
+    # row of scores is some hundred bytes, its texts and vectors are gone by then.
+    rows = lake.batches(INTERACTIONS, day, settings.scoring.batch_rows)
+    parts = [scoring.table(batch) for batch in rows]
+    lake.replace(SCORES, day, pa.concat_tables(parts) if parts else scoring.schema.empty_table())
     return Scored(
         day=day,
         interactions=scoring.rows,
@@ -122,7 +113,8 @@ def score_table(
         settings: which scorers.
 
     Returns:
-        `scores` rows: day, interaction_id, per metric a value and a status, evidence, scorer_fingerprint.
+        `scores` rows: day, interaction_id, per metric a value and a status, evidence,
+        scorer_fingerprint.
     """
     scoring = Scoring(settings, embedder, prices)
     size = settings.scoring.batch_rows
@@ -133,8 +125,8 @@ def score_table(
 class Scoring:
     """The chosen scorers, ready to run on any number of tables; counts what they did.
 
-    A scorer that raises is run again row by row, and the rows on which it still raises have status error: one bad row
-    never stops a night, and never hides another.
+    A scorer that raises is run again row by row, and the rows on which it still raises have status
+    error: one bad row never stops a night, and never hides another.
     """
 
     def __init__(self, settings: Settings, embedder: _Fingerprinted, prices: PriceList) -> None:
@@ -207,7 +199,8 @@ class Scoring:
 
 
 def _give_up_on_ours(error: Exception) -> None:
-    """Our own errors (no model, no cache folder) would hit every row: the night has to hear of them."""
+    """Our own errors (no model, no cache folder) would hit every row: the night has to hear of
+    them."""
     if isinstance(error, EvalkitError) and not isinstance(error, ExtensionError):
         raise error
 
@@ -218,7 +211,8 @@ def _checked(scorer: Scorer, batch: Batch) -> Scores:
     declared = {metric.name for metric in scorer.metrics}
     if set(found.columns) != declared:
         raise ExtensionError(
-            f"{scorer.module}: scorer {scorer.name!r} declares {sorted(declared)} and gives {sorted(found.columns)}."
+            f"{scorer.module}: scorer {scorer.name!r} declares {sorted(declared)} "
+            f"and gives {sorted(found.columns)}."
         )
     for name, values in found.columns.items():
         if len(values.values) != len(batch) or len(values.status) != len(batch):
@@ -244,7 +238,8 @@ def _without_failed(found: Scores, batch: Batch) -> Scores:
 
 
 def _stored(metric: Metric, found: Values) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Values as they are stored, and statuses: what is not finite or out of the metric's range is an error."""
+    """Values as they are stored, and statuses: what is not finite or out of the metric's range is
+    an error."""
     value = found.values if metric.unit == "usd" else np.round(found.values, _DIGITS)
     low, high = metric.bounds
     with np.errstate(invalid="ignore"):
@@ -270,7 +265,8 @@ def _spans(items: list[Evidence] | None) -> list[dict[str, Any]] | None:
 
 
 def _complete(rows: pa.Table) -> pa.Table:
-    """The rows with every column of `interactions`, in its type; those that are not there are NULL."""
+    """The rows with every column of `interactions`, in its type; those that are not there are
+    NULL."""
     given = set(rows.column_names)
     return pa.table(
         {

@@ -1,4 +1,5 @@
-"""Runs detectors over nights without a lake: the findings of one night are the memory of the next."""
+"""Runs detectors over nights without a lake: the findings of one night are the memory of the
+next."""
 
 from __future__ import annotations
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 import pytest
 from traffic import METRICS, START, month
 
 from evalkit.config import DetectSettings
-from evalkit.detection import detectors
+from evalkit.detection import registered
 from evalkit.detection.contract import Detector, Finding, History
 from evalkit.detection.identity import SEVERITIES, finding_id, identify, table
 from evalkit.schema import DAILY, FINDINGS, LEDGER, PROMPTS
 
-ALL = detectors()
+ALL = registered()
 
 
 @pytest.fixture(params=sorted(ALL))
@@ -37,25 +37,26 @@ def history(daily=None, ledger=None, prompts=None, day=START, findings=None) -> 
 
 
 def busy(days: int) -> History:
-    """Nights in which something happens for every detector: a shift, a lost afternoon, a new prompt."""
+    """Nights in which something happens for every detector: a shift, a lost afternoon, a new
+    prompt."""
     from traffic import Shift
 
     daily = month(3, days, shifts=(Shift("groundedness", -0.3, days - 1),))
     ledger, prompts = [], []
     for number in range(days):
         day = START + timedelta(days=number)
-        midnight = datetime(day.year, day.month, day.day, tzinfo=timezone.utc)
+        midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
         last = number == days - 1
-        for hour in range(24):
-            ledger.append(
-                {
-                    "day": day,
-                    "kind": "hour",
-                    "source": "gateway",
-                    "hour": midnight + timedelta(hours=hour),
-                    "received": 0 if last and 12 <= hour < 16 else 50,
-                }
-            )
+        ledger.extend(
+            {
+                "day": day,
+                "kind": "hour",
+                "source": "gateway",
+                "hour": midnight + timedelta(hours=hour),
+                "received": 0 if last and 12 <= hour < 16 else 50,
+            }
+            for hour in range(24)
+        )
         prompts.append(
             {
                 "day": day,
@@ -115,7 +116,9 @@ def test_nulls_everywhere(detector):
         dataclasses.replace(
             full,
             daily=hollow(
-                DAILY.schema, {"day", "metric", "segment", "value_of_segment"}, full.daily.to_pylist()
+                DAILY.schema,
+                {"day", "metric", "segment", "value_of_segment"},
+                full.daily.to_pylist(),
             ),
             ledger=hollow(LEDGER.schema, {"day", "kind"}, full.ledger.to_pylist()),
             prompts=hollow(PROMPTS.schema, {"day"}, full.prompts.to_pylist()),
@@ -142,7 +145,8 @@ def test_same_tables_same_findings_in_any_order_of_rows(detector):
 def test_changes_nothing_that_it_was_given(detector):
     full = busy(30)
     before = {
-        name: copy.deepcopy(getattr(full, name).to_pylist()) for name in ("daily", "ledger", "prompts")
+        name: copy.deepcopy(getattr(full, name).to_pylist())
+        for name in ("daily", "ledger", "prompts")
     }
     detector.detect(full)
     assert {name: getattr(full, name).to_pylist() for name in before} == before

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,14 +21,17 @@ def found(daily, first, last, chosen=None, **more):
 def test_a_drop_on_one_route_is_one_finding_there_with_its_numbers():
     drop = Shift("groundedness", -0.25, 30, segment="route", value="/ask")
     (row,) = found(month(1, 31, shifts=(drop,)), 30, 31)
-    assert (row["metric"], row["segment"], row["value_of_segment"]) == ("groundedness", "route", "/ask")
+    assert (row["metric"], row["segment"], row["value_of_segment"]) == (
+        "groundedness",
+        "route",
+        "/ask",
+    )
     assert row["effect"] == pytest.approx(-0.25, abs=0.08)
     assert row["lower"] < row["effect"] < row["upper"] < 0
     assert row["after"] - row["before"] == pytest.approx(row["effect"])
     assert row["severity"] == "critical"
     assert row["title"].startswith("Groundedness on route /ask fell from 0.")
     assert (row["status"], row["since"]) == ("new", START + timedelta(days=30))
-    assert "the whole day" in dict(row["detail"])["also_seen_in"]
 
 
 def test_a_drop_everywhere_is_one_finding_on_the_whole_day():
@@ -36,9 +39,17 @@ def test_a_drop_everywhere_is_one_finding_on_the_whole_day():
     assert [(row["metric"], row["segment"]) for row in rows] == [("groundedness", "all")]
 
 
+def test_where_else_it_shows_is_told_in_the_same_finding():
+    drop = Shift("groundedness", -0.3, 30, segment="route", value="/ask")
+    (row,) = found(month(1, 31, rows=400, shifts=(drop,)), 30, 31)
+    assert (row["segment"], row["value_of_segment"]) == ("route", "/ask")
+    assert "the whole day" in dict(row["detail"])["also_seen_in"]
+
+
 def test_two_routes_that_break_alone_are_two_findings():
     both = tuple(
-        Shift("groundedness", -0.3, 30, segment="route", value=route) for route in ("/ask", "/search")
+        Shift("groundedness", -0.3, 30, segment="route", value=route)
+        for route in ("/ask", "/search")
     )
     rows = found(month(3, 31, rows=400, shifts=both), 30, 31)
     assert {row["value_of_segment"] for row in rows} in ({"/ask", "/search"}, {"all"})
@@ -72,7 +83,9 @@ def test_a_failing_provider_is_critical():
 def test_a_finding_goes_on_with_the_same_id_and_is_resolved_once():
     episode = Shift("groundedness", -0.2, 30, last=35)
     rows = [
-        row for row in found(month(8, 45, shifts=(episode,)), 28, 45) if row["metric"] == "groundedness"
+        row
+        for row in found(month(8, 45, shifts=(episode,)), 28, 45)
+        if row["metric"] == "groundedness"
     ]
     assert len({row["finding_id"] for row in rows}) == 1
     assert [row["status"] for row in rows] == ["new", *["ongoing"] * (len(rows) - 2), "resolved"]
@@ -128,7 +141,9 @@ def test_a_slow_shift_is_found_by_three_nights_together():
         row["day"] > START + timedelta(days=30) for row in rows
     )
     assert all(
-        abs((row["since"] - START).days - 30) <= 2 for row in rows if row["metric"] == "groundedness"
+        abs((row["since"] - START).days - 30) <= 2
+        for row in rows
+        if row["metric"] == "groundedness"
     )
 
 
@@ -146,7 +161,7 @@ def test_a_new_prompt_on_the_route_is_named_as_what_coincided():
                 "route": "/ask",
                 "template": "",
                 "n": 60,
-                "first_seen": datetime(day.year, day.month, day.day, 8, tzinfo=timezone.utc),
+                "first_seen": datetime(day.year, day.month, day.day, 8, tzinfo=UTC),
             }
         )
     table = pa.Table.from_pylist(prompts, schema=PROMPTS.schema)

@@ -1,4 +1,5 @@
-"""Months of stationary traffic with real noise: chance findings stay within the budget; shifts are found in time."""
+"""Months of stationary traffic with real noise: chance findings stay within the budget; shifts are
+found in time."""
 
 from __future__ import annotations
 
@@ -29,7 +30,10 @@ def nights_until_found(seed: int, shift: Shift, nights: int) -> int | None:
     daily = month(seed, WARM_UP + nights, shifts=(shift,))
     rows = run(level, daily, METRICS, range(WARM_UP, WARM_UP + nights)).to_pylist()
     days = [(row["day"] - daily[WARM_UP]["day"][0].as_py()).days + 1 for row in rows]
-    return min((d for d, row in zip(days, rows, strict=True) if row["metric"] == shift.metric), default=None)
+    return min(
+        (d for d, row in zip(days, rows, strict=True) if row["metric"] == shift.metric),
+        default=None,
+    )
 
 
 def test_a_few_quiet_months_stay_within_the_budget():
@@ -57,4 +61,6 @@ def test_two_hundred_quiet_months_stay_within_the_budget():
     ids=lambda value: value.metric if isinstance(value, Shift) else str(value),
 )
 def test_a_shift_of_this_size_is_found_within_so_many_nights(shift, nights):
-    assert [nights_until_found(seed, shift, nights) is not None for seed in (600, 601)] == [True] * 2
+    assert [nights_until_found(seed, shift, nights) is not None for seed in (600, 601)] == [
+        True
+    ] * 2

@@ -1,9 +1,10 @@
-"""Seeded months of stationary traffic as rows of `daily`, for the simulations; real rows are tested elsewhere.
+"""Seeded months of stationary traffic as rows of `daily`, for the simulations; real rows are tested
+elsewhere.
 
-Every interaction has a route, a model, a prompt version and a provider (overlapping segments); every
-metric of a day moves with a shared true level of that day (noise that no number of rows averages out) and
-with the weekday. Latencies and costs are log-normal with a heavy tail, hallucination is bimodal, and some
-shares are rare.
+Every interaction has a route, a model, a prompt version and a provider (overlapping segments);
+every metric of a day moves with a shared true level of that day (noise that no number of rows
+averages out) and with the weekday. Latencies and costs are log-normal with a heavy tail,
+hallucination is bimodal, and some shares are rare.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ SHARES = {
 
 @dataclass(frozen=True)
 class Shift:
-    """A change put into the traffic: from `first` day number on, on one segment value (or on all)."""
+    """A change put into the traffic: from `first` day number on, on one segment value (or on
+    all)."""
 
     metric: str
     size: float
@@ -67,8 +69,8 @@ def month(
         seed: everything follows from it.
         days: how many.
         rows: interactions on an average day (Poisson about a weekly shape).
-        shifts: sizes are differences of probabilities, shares and scores, and differences of logarithms.
-        day_noise: factor on the true change of levels from day to day.
+        shifts: sizes are differences of probabilities, shares and scores, and differences of
+        logarithms. day_noise: factor on the true change of levels from day to day.
     """
     rng = np.random.default_rng(seed)
     week = rng.normal(0.0, 1.0, 7)
@@ -113,7 +115,9 @@ def _values(name, rng, level, base, quality, shift):
         bad = rng.random(n) < 1 / (1 + np.exp(1.8 - 0.2 * base - 0.1 * level))
         low, high = rng.beta(1, 12, n), rng.beta(10, 2, n)
         return np.clip(np.where(bad, high, low) + shift, 0, 1)
-    return np.clip(0.7 + 0.06 * base + 0.01 * level + 0.1 * quality + rng.normal(0, 0.15, n) + shift, 0, 1)
+    return np.clip(
+        0.7 + 0.06 * base + 0.01 * level + 0.1 * quality + rng.normal(0, 0.15, n) + shift, 0, 1
+    )
 
 
 def _daily(day, places, columns):

@@ -111,6 +111,14 @@ def test_attributes_are_bounded_and_sorted() -> None:
     assert len(stored(attributes={"k" * 300 + str(n): "v" for n in range(5)})["attributes"]) == 1
 
 
+def test_names_are_stored_short_and_told_apart_by_all_of_them() -> None:
+    first, second = (stored(source_id="x" * 9000 + end, app="é" * 900) for end in "ab")
+    assert first["source_id"] == second["source_id"] == "x" * 500
+    assert first["interaction_id"] != second["interaction_id"]
+    assert first["app"] == "é" * 500
+    assert len(stored(query="q" * 9000)["query"]) == 9000
+
+
 def test_a_row_without_time_or_id_breaks_the_contract() -> None:
     with pytest.raises(ExtensionError, match="without started_at"):
         table_of([{"source_id": "a"}], "gateway", ZONE)

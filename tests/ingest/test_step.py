@@ -451,3 +451,20 @@ def test_traffic_that_nobody_expects(configure: Configure, lake: Lake, tmp_path:
     assert len(stored["long"].split()) == 100_000
     assert stored["rtl"] == "\u202eשלום עולם مرحبا"
     assert len(stored["large"]) == 15_000_000
+
+
+def test_a_labels_file_that_is_gone_says_what_to_do(configure: Configure, lake: Lake) -> None:
+    config = configure(sources={}, labels={"path": "gone.jsonl"})
+    with pytest.raises(SourceError, match=r"\[labels\] path: no file matches .* leave the key out"):
+        ingest(config, lake, [DAY])
+
+
+@pytest.mark.slow
+def test_a_day_of_giant_records_is_taken_in_pieces(
+    configure: Configure, lake: Lake, tmp_path: Path
+) -> None:
+    text = "x" * 12_000_000
+    write_lines(tmp_path / "logs/a.jsonl", (at(n % 24, n, response=text) for n in range(50)))
+    (taken,) = ingest(configure(**jsonl()), lake, [DAY])
+    assert taken.total == Counts(accepted=50)
+    assert lake.count(INTERACTIONS, DAY) == 50

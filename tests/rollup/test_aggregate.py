@@ -1,4 +1,5 @@
-"""Figures of groups against numpy and the plain formulas, and independence of how rows are divided."""
+"""Figures of groups against numpy and the plain formulas, and independence of how rows are
+divided."""
 
 from __future__ import annotations
 

@@ -40,7 +40,8 @@ def fill(lake: Lake, rows: list[dict], scored: list[dict]) -> None:
         SCORES,
         DAY,
         pa.Table.from_pylist(
-            [{"day": DAY, **row} for row in scored], schema=scores_schema([(m, "") for m in METRICS])
+            [{"day": DAY, **row} for row in scored],
+            schema=scores_schema([(m, "") for m in METRICS]),
         ),
     )
 
@@ -92,7 +93,9 @@ def test_segments_show_their_largest_values_and_name_what_has_none(tmp_path):
         [score(str(i), groundedness=i / 10) for i in range(len(routes))],
     )
     rollup(settings(max_values=3), lake, DAY, METRICS)
-    found = {key[2]: row for key, row in daily(lake).items() if key[:2] == ("groundedness", "route")}
+    found = {
+        key[2]: row for key, row in daily(lake).items() if key[:2] == ("groundedness", "route")
+    }
     assert list(found) == ["(none)", "/a", "/b"]
     assert found["/b"]["mean"] == pytest.approx(0.25)
     assert [row["n"] for row in found.values()] == [2, 2, 2]
@@ -103,10 +106,13 @@ def test_segments_show_their_largest_values_and_name_what_has_none(tmp_path):
 def test_two_runs_and_any_order_of_the_files_rows_give_the_same_table(tmp_path):
     rng = np.random.default_rng(7)
     rows = [
-        {"interaction_id": f"{i:05d}", "route": f"/{i % 7}", "model": f"m{i % 3}"} for i in range(3000)
+        {"interaction_id": f"{i:05d}", "route": f"/{i % 7}", "model": f"m{i % 3}"}
+        for i in range(3000)
     ]
     scored = [
-        score(row["interaction_id"], groundedness=rng.random(), cost_usd=float(rng.lognormal(-6, 2)))
+        score(
+            row["interaction_id"], groundedness=rng.random(), cost_usd=float(rng.lognormal(-6, 2))
+        )
         for row in rows
     ]
     tables = []

@@ -22,11 +22,11 @@ DECLINES = [
 ANSWERS = [
     "Annual plans may be refunded in full within 30 days.",
     # hedges in passing
-    "The tower opened in 1889 and is 330 metres tall. It was built by Gustave Eiffel's company for the "
-    "world fair. The passages do not say what it cost.",
+    "The tower opened in 1889 and is 330 metres tall. It was built by Gustave Eiffel's company for "
+    "the world fair. The passages do not say what it cost.",
     # declines, then answers in full
-    "I don't know for certain. The museum opens at nine in the morning, tickets cost twelve euros for "
-    "adults, children under ten enter free of charge, and the garden stays open until sunset in summer.",
+    "I don't know for certain. The museum opens at nine in the morning, tickets cost twelve euros "
+    "for adults, children under ten enter free of charge, and the garden stays open until sunset.",
     "Please contact support. They will issue the refund within three working days.",
     "No refunds are given after 30 days.",
 ]

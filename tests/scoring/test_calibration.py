@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
+from datasets.train import fitting
 from evalkit.errors import ModelError
 from evalkit.scoring import calibration
 from evalkit.scoring.features import RESPONSE_INPUTS, SENTENCE_INPUTS
@@ -33,7 +34,7 @@ def test_a_model_states_inputs_prior_threshold_and_training(name: str) -> None:
     model, content = calibration.load(name), json.loads(text_of(name))
     assert model.features == {"hallucination": RESPONSE_INPUTS, "support": SENTENCE_INPUTS}[name]
     assert (model.coefficient >= 0).all()
-    assert 0 < model.threshold < 1
+    assert 0 < model.threshold <= model.strict_threshold < 1
     for item in content["training"]:
         assert item["license"]
         assert 0 < item["positives"] < item["rows"]
@@ -57,6 +58,38 @@ def test_probabilities_equal_those_of_scikit_learn(name: str) -> None:
     x = np.random.default_rng(0).uniform(-1, 6, (500, len(model.features)))
     z = (np.clip(x, model.low, model.high) - model.mean) / model.scale
     assert np.allclose(model.probability(x), reference.predict_proba(z)[:, 1], rtol=0, atol=1e-12)
+
+
+def test_the_fit_itself_is_that_of_scikit_learn_where_no_weight_would_be_negative() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.uniform(0, 1, (400, 3))
+    label = rng.uniform(size=400) < 1 / (1 + np.exp(3 - x @ np.array([1.0, 2.0, 3.0])))
+    weight = rng.uniform(0.5, 1.5, 400)
+    ridge = 0.1
+    fit = fitting.fit_logistic(x, label, weight, ridge)
+    z = (np.clip(x, fit.low, fit.high) - fit.mean) / fit.scale
+    reference = LogisticRegression(C=1 / (ridge * weight.sum()), tol=1e-10)
+    reference.fit(z, label, sample_weight=weight)
+    assert np.allclose(fit.coefficient, reference.coef_[0], atol=1e-4)
+    assert fit.intercept == pytest.approx(reference.intercept_[0], abs=1e-4)
+
+
+def test_a_fitted_weight_is_never_negative() -> None:
+    rng = np.random.default_rng(2)
+    x = rng.uniform(0, 1, (300, 2))
+    label = rng.uniform(size=300) < x[:, 0] * (1 - x[:, 1])
+    fit = fitting.fit_logistic(x, label, np.ones(300), 0.01)
+    assert fit.coefficient[0] > 0
+    assert fit.coefficient[1] == 0
+
+
+def test_a_set_weighs_its_share_and_its_classes_the_same() -> None:
+    dataset = np.array(["a"] * 90 + ["b"] * 10)
+    label = np.arange(100) % 5 == 0
+    weight = fitting.set_weights(dataset, label, {"a": 1.0, "b": 0.5})
+    assert weight.sum() == pytest.approx(100)
+    assert weight[dataset == "a"].sum() == pytest.approx(2 * weight[dataset == "b"].sum())
+    assert weight[label].sum() == pytest.approx(weight[~label].sum())
 
 
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 20))

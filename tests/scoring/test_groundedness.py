@@ -1,4 +1,4 @@
-"""Groundedness and hallucination: what is supported, what is not, and what is said when neither can be told."""
+"""Groundedness and hallucination: what is supported, what is not, and when neither can be told."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from evalkit.frames import interactions_from
 from evalkit.scoring.batch import Batch, TextEmbedder
 from evalkit.scoring.calibration import load_all
 from evalkit.scoring.contract import Evidence, Scores
+from evalkit.scoring.features import RESPONSE_INPUTS, response_inputs
 from evalkit.scoring.scorers.groundedness import groundedness
 from evalkit.scoring.support import support_of
 from evalkit.text.tokens import words
@@ -144,6 +145,12 @@ def test_words_of_the_question_and_about_the_answering_are_not_new() -> None:
     assert support_of(batch)[0].column("foreign_count").tolist() == [0]
 
 
+def test_words_that_a_record_writes_together_are_held_apart_and_together() -> None:
+    record = '{"name": "McDonald", "OutdoorSeating": true, "BusinessParking": {"valet": false}}'
+    said = row("McDonald has outdoor seating and business parking, but no valet.", record)
+    assert support_of(batch_of([said]))[0].column("foreign_count").tolist() == [0]
+
+
 def test_numbers_are_compared_by_value() -> None:
     text = "The tower cost 3.5 million dollars and opened on March 5, 1999 with three lifts."
     same = row("It cost $3,500,000 and opened on 5 March 1999 with 3 lifts.", text)
@@ -158,7 +165,9 @@ def test_a_name_or_number_of_another_sentence_is_misplaced() -> None:
         "Anna Berg founded the bakery in 1954. It is known for rye bread. The oven is old. "
         "The shop has two floors. The cinema next door was built by Otto Lang in 1987."
     )
-    found = support_of(batch_of([row("Otto Lang founded the bakery in 1987.", text)]))[0]
+    found = support_of(
+        batch_of([row("Otto Lang founded the bakery, known for rye bread, in 1987.", text)])
+    )[0]
     assert found.column("names_new").tolist() == [0]
     assert found.column("names_misplaced").tolist() == [1]
     assert found.column("numbers_misplaced").tolist() == [1]
@@ -167,6 +176,22 @@ def test_a_name_or_number_of_another_sentence_is_misplaced() -> None:
 def test_a_denial_that_the_evidence_does_not_make_shows() -> None:
     found = support_of(batch_of([row("Annual plans may not be refunded in full.", REFUNDS)]))[0]
     assert found.column("negation_differs").tolist() == [1]
+
+
+def test_what_the_model_sees_of_a_response_is_summed_up_from_its_sentences() -> None:
+    response = "Helga Brandt paid 45 dollars. Annual plans may not be refunded in full in Oslo."
+    found = support_of(batch_of([row(response, REFUNDS, SHIPPING)]))[0]
+    seen = dict(zip(RESPONSE_INPUTS, response_inputs(found), strict=True))
+    assert len(found.spans) == 2
+    weight = found.column("words") / found.column("words").sum()
+    for name in ("foreign_share", "novel_bigrams", "uncovered", "distance"):
+        assert seen[f"{name}_mean"] == pytest.approx((weight * found.column(name)).sum())
+    for name in ("foreign_share", "uncovered", "distance", "negation_differs", "directions_differ"):
+        assert seen[f"{name}_max"] == found.column(name).max()
+    for name in ("numbers_new", "numbers_misplaced", "names_new", "names_misplaced"):
+        assert seen[f"{name}_log"] == np.log1p(found.column(name).sum())
+    assert seen["foreign_log"] == np.log1p(found.column("foreign_count").sum())
+    assert seen["names_new_log"] == np.log1p(2)
 
 
 def test_a_score_does_not_depend_on_the_rows_beside_it(model: Embedder) -> None:

@@ -1,4 +1,5 @@
-"""The detector of level changes: metrics that left their normal level, tonight or over the last three nights."""
+"""The detector of level changes: metrics that left their normal level, tonight or over the last
+three nights."""
 
 from __future__ import annotations
 
@@ -26,14 +27,19 @@ KIND = "level_change"
 BUDGET_SHARE = 0.8
 _NIGHTS_A_MONTH = 30
 WINDOWS = (1, 3)
-#: An open finding stays open while p is below this and the effect at least half of the smallest worth a finding.
+#: An open finding stays open while p is below this and the effect at least half of the smallest
+#: worth a finding.
 _STAYS_OPEN_P = 0.2
 _STAYS_OPEN_EFFECT = 0.5
+#: What moves with an open finding is told beside it when p is below this.
+_COMPANION_P = 0.01
 #: It stays open at most this many nights on which its segment has too few rows to tell.
 _BLIND_NIGHTS = 3
-#: A change is critical from this many times the smallest effect worth a finding, or failures from this rate.
+#: A change is critical from this many times the smallest effect worth a finding, or failures from
+#: this rate.
 CRITICAL_EFFECT = 4.0
 CRITICAL_FAILURES = 0.1
+_STAYS_CRITICAL = 0.75
 _FAILURE_METRICS = ("failed", "failure", "error")
 _ALSO_SHOWN = 8
 
@@ -42,26 +48,29 @@ _ALSO_SHOWN = 8
 def level(history: History) -> list[Finding]:
     """Finds metrics that left their normal level, on the whole day or on a segment.
 
-    Each metric on each segment is compared with its own earlier days, adjusted to the weekday, on the
-    scale of the metric (logarithms for money, time and tokens), for tonight alone and for the last three
-    nights together. A change is a finding when it is larger than the smallest effect worth one, and when
-    chance alone would do this less often, over all tests of the night together, than the budget of
-    false alarms allows. Shifts that overlap are folded into one finding.
+    Each metric on each segment is compared with its own earlier days, adjusted to the weekday, on
+    the scale of the metric (logarithms for money, time and tokens), for tonight alone and for the
+    last three nights together. A change is a finding when it is larger than the smallest effect
+    worth one, and when chance alone would do this less often, over all tests of the night together,
+    than the budget of false alarms allows. Shifts that overlap are folded into one finding.
     """
     night = _Night(history)
-    found = {**night.fresh(), **night.still_open()}
+    leads = {**night.fresh(), **night.still_open()}
+    found = {**leads, **night.companions(set(leads))}
     candidates = [
         Candidate(
             key,
-            item.strength,
-            goodness(history.metrics[key[0]], item.effect),
-            item.n,
-            key in night.open,
+            strength=item.strength,
+            goodness=goodness(history.metrics[key[0]], item.effect),
+            rows=item.n / item.window,
+            effect=item.effect,
+            open=key in night.open and key in leads,
+            companion=key not in leads,
         )
         for key, item in found.items()
     ]
     told = [night.tell(group, found) for group in fold(candidates, history.metrics)]
-    return told + night.blind(set(found))
+    return told + night.blind(set(leads))
 
 
 @dataclass(frozen=True)
@@ -100,10 +109,11 @@ class _Night:
                 item = _Open(episode.row, episode.since)
                 self.open[item.key] = item
 
-    # ── tests ────────────────────────────────────────────────────────────────────────────────────────
+    # ── tests ──────────
 
     def fresh(self) -> dict[Key, Shift]:
-        """Changes that no open finding stands for, after the adjustment for all tests of the night."""
+        """Changes that no open finding stands for, after the adjustment for all tests of the
+        night."""
         limit = self.settings.false_alarms_per_month * BUDGET_SHARE / _NIGHTS_A_MONTH
         keys: list[Key] = []
         tests: list[Shift | None] = []
@@ -128,19 +138,26 @@ class _Night:
         return best
 
     def still_open(self) -> dict[Key, Shift]:
-        """Open findings that tonight still shows, and what moves with them, by a looser threshold."""
+        """Open findings that tonight still shows, and what moves with them, by a looser
+        threshold."""
         found: dict[Key, Shift] = {}
         for key, item in self.open.items():
             result = self._persists(key, item)
             if result is not None:
                 found[key] = result
+        return found
+
+    def companions(self, leads: set[Key]) -> dict[Key, Shift]:
+        """What moves tonight together with open findings, to be told beside them."""
+        found: dict[Key, Shift] = {}
         for key in self.series:
-            if key not in found and any(self._belongs(key, other) for other in found):
-                known, result = self._test(
-                    key, self.series[key], 1, self.settings.min_rows, 1.0, _STAYS_OPEN_P
-                )
-                if known and result is not None and result.p_value <= _STAYS_OPEN_P:
-                    found[key] = result
+            if key in leads or not any(self._belongs(key, other) for other in self.open):
+                continue
+            known, result = self._test(
+                key, self.series[key], 1, self.settings.min_rows, 1.0, _COMPANION_P
+            )
+            if known and result is not None and result.p_value <= _COMPANION_P:
+                found[key] = result
         return found
 
     def _persists(self, key: Key, item: _Open) -> Shift | None:
@@ -156,7 +173,8 @@ class _Night:
                 result is not None
                 and result.effect * said > 0
                 and result.p_value <= _STAYS_OPEN_P
-                # The nights before keep three nights together away from normal: tonight must not be back.
+                # The nights before keep three nights together away from normal: tonight must not be
+                # back.
                 and (window == 1 or result.today / said >= 1 / 3)
             ):
                 return result
@@ -165,14 +183,17 @@ class _Night:
     def _test(
         self, key: Key, series: Series, window: int, min_rows: int, part: float, p_at_most: float
     ) -> tuple[bool, Shift | None]:
-        """Whether the window can be tested, and its shift when it is at least `part` of what matters."""
+        """Whether the window can be tested, and its shift when it is at least `part` of what
+        matters."""
         target = series.where(
             (series.days > self.day - window) & (series.days <= self.day) & (series.n >= 2)
         )
         if not len(target.days) or target.days[-1] != self.day:
             return False, None
         followed = key in self.open
-        if not followed and (len(target.days) != window or any(self._abnormal(key, target.days))):
+        if not followed and (
+            len(target.days) != window or any(self._abnormal(key, target.days, over=True))
+        ):
             return False, None
         if target.n.sum() < min_rows * len(target.days) or target.n[-1] < min_rows / 2:
             return False, None
@@ -193,7 +214,7 @@ class _Night:
             return math.log1p(self.settings.min_effect_ratio)
         return self.settings.min_effect_share
 
-    # ── what is normal ───────────────────────────────────────────────────────────────────────────────
+    # ── what is normal ──────────
 
     def _baseline(self, key: Key, series: Series, before: int) -> Series:
         """The newest normal days before an ordinal, at most `baseline_days` of them."""
@@ -204,18 +225,23 @@ class _Night:
         mask[chosen] = True
         return series.where(mask)
 
-    def _abnormal(self, key: Key, days: Any) -> list[bool]:
-        """Which days lie within an episode that this series belongs to.
+    def _abnormal(self, key: Key, days: Any, over: bool = False) -> list[bool]:
+        """Which days lie within an episode that this series belongs to (`over`: that has ended).
 
-        A change that lasts as long as the baseline looks back is the new normal, and its days count.
+        A change that lasts as long as the baseline looks back is the new normal, and its days
+        count.
         """
         spans = []
         for episode in self._past:
             row = episode.row
+            if over and episode.end is None:
+                continue
             if not self._belongs(key, (row["metric"], row["segment"], row["value_of_segment"])):
                 continue
             first, last = self._span(episode)
-            if last - first < self.settings.baseline_days:
+            # It was resolved on the night after its last day.
+            lasted = last - first + (episode.end is not None)
+            if lasted < self.settings.baseline_days:
                 spans.append((first, last))
         return [any(first <= day < last for first, last in spans) for day in days.tolist()]
 
@@ -237,7 +263,7 @@ class _Night:
             return False
         return bool(series.n[-1] == whole.n[-1] and series.level[-1] == whole.level[-1])
 
-    # ── findings ─────────────────────────────────────────────────────────────────────────────────────
+    # ── findings ──────────
 
     def tell(self, group: Group, found: dict[Key, Shift]) -> Finding:
         key = group.lead.key
@@ -292,7 +318,10 @@ class _Night:
     def _severity(self, group: Group, metric: Metric, item: Shift) -> Severity:
         if group.lead.goodness > 0:
             return "info"
-        if abs(item.effect) >= CRITICAL_EFFECT * self._least(metric):
+        said = self.open.get(group.lead.key)
+        # What was critical stays so until it is clearly less: a severity that flickers is noise.
+        sticky = _STAYS_CRITICAL if said is not None and said.row["severity"] == "critical" else 1.0
+        if abs(item.effect) >= CRITICAL_EFFECT * sticky * self._least(metric):
             return "critical"
         failing = metric.name in _FAILURE_METRICS and item.change.after >= CRITICAL_FAILURES
         return "critical" if failing else "warning"
@@ -333,7 +362,8 @@ class _Night:
         )
 
     def blind(self, seen: set[Key]) -> list[Finding]:
-        """Open findings whose segment has too few rows tonight to tell: they stay open for a few nights."""
+        """Open findings whose segment has too few rows tonight to tell: they stay open for a few
+        nights."""
         told = []
         for key, item in sorted(self.open.items()):
             if key in seen:

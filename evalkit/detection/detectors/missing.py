@@ -39,11 +39,12 @@ Vector = NDArray[np.float64]
 def missing(history: History) -> list[Finding]:
     """Finds hours, stretches of hours and whole days of a source of which too few records arrived.
 
-    The records received in each hour, and in each stretch of 2, 4 and 8 hours, are compared with the same
-    hours of earlier days (of the same weekday once there are enough weeks). A stretch is lost when less
-    than half of the usual number arrived and when chance alone would do this less often, over all
-    stretches of the night together, than the budget of false alarms allows. Lost hours that touch are one
-    finding. A source that stays silent is one finding that goes on, for a week: then it was switched off.
+    The records received in each hour, and in each stretch of 2, 4 and 8 hours, are compared with
+    the same hours of earlier days (of the same weekday once there are enough weeks). A stretch is
+    lost when less than half of the usual number arrived and when chance alone would do this less
+    often, over all stretches of the night together, than the budget of false alarms allows. Lost
+    hours that touch are one finding. A source that stays silent is one finding that goes on, for a
+    week: then it was switched off.
     """
     sources = _sources(history)
     lost: list[_Stretch] = []
@@ -61,9 +62,11 @@ def missing(history: History) -> list[Finding]:
 
 @dataclass(frozen=True)
 class _Source:
-    """The hours of one source: `received` of tonight, and of earlier days at the same hour of the clock.
+    """The hours of one source: `received` of tonight, and of earlier days at the same hour of the
+    clock.
 
-    `silent_since` is the day after the last one with records. `past` is float64 [days, hours]; an hour that a day did not have (clocks change) is NaN.
+    `silent_since` is the day after the last one with records. `past` is float64 [days, hours]; an
+    hour that a day did not have (clocks change) is NaN.
     """
 
     name: str

@@ -23,11 +23,11 @@ _LINE_CHARACTERS = 240
 def prompts(history: History) -> list[Finding]:
     """Finds prompt versions that were not seen before, and texts edited without a new version.
 
-    A version is new when its prompt was in use before and this version was not (fewer than 5 uses over
-    the look-back count as not seen). It is a warning when its mean prompt tokens exceed those of the
-    version used before by the smallest ratio worth a finding. An edit is a new text under a name and
-    version that had another text before. What was seen before comes back without a finding: versions and
-    texts that alternate are experiments.
+    A version is new when its prompt was in use before and this version was not (fewer than 5 uses
+    over the look-back count as not seen). It is a warning when its mean prompt tokens exceed those
+    of the version used before by the smallest ratio worth a finding. An edit is a new text under a
+    name and version that had another text before. What was seen before comes back without a
+    finding: versions and texts that alternate are experiments.
     """
     uses = [use for use in _uses(history) if use.day <= history.day]
     found: list[Finding] = []

@@ -1,1 +1,2 @@
-"""The runtimes, one file each: being here is being registered. Their libraries are imported when they load."""
+"""The runtimes, one file each: being here is being registered. Their libraries are imported when
+they load."""

@@ -1,4 +1,5 @@
-"""The OpenVINO runtime (extra `openvino`) on the processor: the torch model, converted once and kept."""
+"""The OpenVINO runtime (extra `openvino`) on the processor: the torch model, converted once and
+kept."""
 
 from __future__ import annotations
 
@@ -64,7 +65,8 @@ def _converted(plan: Plan, openvino: Any) -> Path:
                 raise
     except OSError as error:
         raise ModelError(
-            f"{folder}: the converted model cannot be kept ({error}). Make the folder writable, set [encoder] cache "
+            f"{folder}: the converted model cannot be kept ({error}). "
+            "Make the folder writable, set [encoder] cache "
             "to a file elsewhere, or use runtime = 'torch'."
         ) from error
     finally:
@@ -110,7 +112,10 @@ def _obstacle(precision: str) -> str | None:
     if find_spec("openvino") is None:
         return "the package openvino is not installed. Run `pip install 'evalkit[openvino]'`"
     if precision == "bf16" and not processor.has_bf16():
-        return "this processor has neither avx512_bf16 nor amx_bf16, so bf16 brings nothing. Use precision = 'fp32'"
+        return (
+            "this processor has neither avx512_bf16 nor amx_bf16, so bf16 brings nothing. "
+            "Use precision = 'fp32'"
+        )
     return None
 
 

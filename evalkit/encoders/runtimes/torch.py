@@ -1,4 +1,5 @@
-"""The torch runtime on the processor, through sentence-transformers: any of its models, float32 or bfloat16."""
+"""The torch runtime on the processor, through sentence-transformers: any of its models, float32 or
+bfloat16."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ def load_module(model: Model) -> Any:
             module = SentenceTransformer(str(model.folder), device="cpu", local_files_only=True)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise ModelError(
-                f"{model.folder}: cannot be loaded ({error}). Give the folder of a sentence-transformers model."
+                f"{model.folder}: cannot be loaded ({error}). "
+                "Give the folder of a sentence-transformers model."
             ) from error
         finally:
             if had_bars:
@@ -52,7 +54,8 @@ class _Torch(BatchedEncoder):
 
         self._torch = torch
         if plan.precision == "bf16":
-            # Only the network: pooling sums hundreds of tokens, and eight bits of precision would show.
+            # Only the network: pooling sums hundreds of tokens, and eight bits of precision would
+            # show.
             self._module[0].to(torch.bfloat16)
 
     def forward(self, ids: Ids, mask: Ids, types: Ids) -> tuple[Matrix, Matrix]:
@@ -72,13 +75,15 @@ class _Torch(BatchedEncoder):
             token = features["token_embeddings"].numpy()
         if sentence.shape[1] != self.dim:
             raise ModelError(
-                f"{self._model.folder}: gives vectors of {sentence.shape[1]} numbers, its files say {self.dim}."
+                f"{self._model.folder}: gives vectors of {sentence.shape[1]} numbers, "
+                f"its files say {self.dim}."
             )
         return np.asarray(sentence, dtype=np.float32), np.asarray(token, dtype=np.float32)
 
     @contextmanager
     def _limited(self) -> Iterator[None]:
-        # The number is the whole process's: it is put back, so that other users of torch keep theirs.
+        # The number is the whole process's: it is put back, so that other users of torch keep
+        # theirs.
         before = self._torch.get_num_threads()
         wanted = self._threads or before
         if wanted != before:
@@ -93,7 +98,8 @@ class _Torch(BatchedEncoder):
 def _obstacle(precision: str) -> str | None:
     if precision == "bf16" and not processor.has_bf16():
         return (
-            "this processor has neither avx512_bf16 nor amx_bf16: bf16 would be emulated, about five times slower "
+            "this processor has neither avx512_bf16 nor amx_bf16: bf16 would be emulated, "
+            "about five times slower "
             "than fp32. Use precision = 'fp32'"
         )
     return None

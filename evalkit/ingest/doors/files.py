@@ -23,7 +23,13 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def lines(
-    path: str, base: Path, where: str, *, required: bool = True, max_bytes: int = MAX_LINE_BYTES
+    path: str,
+    base: Path,
+    where: str,
+    *,
+    required: bool = True,
+    remedy: str = "set required = false",
+    max_bytes: int = MAX_LINE_BYTES,
 ) -> Iterator[Line]:
     """Every line of every file that matches, files in the order of their names.
 
@@ -32,7 +38,7 @@ def lines(
             `_`) or a glob (`**` for any depth).
         base: the folder that a relative path starts from; files below it are named relative to it.
         where: which key is meant, for messages: `evalkit.toml: [sources.gateway] path`.
-        required: whether no match is an error.
+        required: whether no match is an error; `remedy` says how it need not be one.
         max_bytes: the longest line that is handed on whole.
 
     Returns:
@@ -43,9 +49,7 @@ def lines(
     """
     found = matching(path, base)
     if not found and required:
-        raise SourceError(
-            f"{where}: no file matches {path!r}. Check the folder, or set required = false."
-        )
+        raise SourceError(f"{where}: no file matches {path!r}. Check the folder, or {remedy}.")
     for file in found:
         name = _name(file, base)
         try:

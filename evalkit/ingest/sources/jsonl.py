@@ -40,6 +40,9 @@ def parse(record: dict[str, Any], settings: SourceSettings) -> list[Row]:
     for name, value in record.items():
         if value is None:
             continue
+        if name in _TEXTS and type(value) is str:  # most values of most records
+            row[name] = value
+            continue
         check = _CHECKS.get(name)
         if check is not None:
             try:
@@ -158,5 +161,7 @@ _CHECKS: dict[str, _Check] = {
     for column in INTERACTIONS.columns
     if column.name not in _IGNORED
 }
+
+_TEXTS = frozenset(name for name, check in _CHECKS.items() if check is _text)
 
 SOURCE = line_source("jsonl", parse, __name__)

@@ -144,7 +144,11 @@ def _answers(got: Fields, top: Fields, status_code: int | None) -> list[Row]:
 
 def _failure(error: object, status_code: int | None) -> Row:
     fields = Fields(error)
-    kind = fields.text("code", "type") or (error if isinstance(error, str) else None)
+    code = fields.text("code")
+    if code is not None and code.isdecimal():  # the status again, which says nothing new
+        status_code = int(code[:3]) if status_code is None else status_code
+        code = None
+    kind = code or fields.text("type") or (error if isinstance(error, str) else None)
     words = [str(status_code) if status_code is not None else None, kind]
     error_type = " ".join(word for word in words if word)[:200]
     return {

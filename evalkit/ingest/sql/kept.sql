@@ -1,11 +1,17 @@
--- Which record of each call stands? The one that its source changed last; of equals, the one read last.
-SELECT ordinal
+-- Which record of each call stands, and at which place of the day? The one that its source changed last; of
+-- equals, the one read last.
+SELECT
+    ordinal,
+    row_number() OVER (ORDER BY started_at, interaction_id) - 1 AS place
 FROM (
     SELECT
         ordinal,
+        interaction_id,
+        started_at,
         row_number() OVER (
             PARTITION BY interaction_id ORDER BY updated_at DESC NULLS LAST, ordinal DESC
-        ) AS place
+        ) AS newness
     FROM spooled
 )
-WHERE place = 1
+WHERE newness = 1
+ORDER BY ordinal

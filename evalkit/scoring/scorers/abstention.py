@@ -27,8 +27,8 @@ def is_abstention(response: str) -> bool:
 
     >>> is_abstention("Sorry, the passages do not mention his age. Let me know if I can help.")
     True
-    >>> is_abstention("It opened in 1889 and was the tallest tower. The context does not say who
-    paid.") False
+    >>> is_abstention("It opened in 1889 and was the tallest tower. The text does not say why.")
+    False
     """
     if len(response) > _MAX_CHARS:
         return False

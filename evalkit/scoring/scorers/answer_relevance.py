@@ -30,15 +30,17 @@ _BEST_SENTENCES = 3
     ),
 )
 def answer_relevance(batch: Batch) -> Scores:
-    """relevance = max(0, (cos(query, response) + mean of the three nearest sentences' cos(query, sentence)) / 2).
+    """relevance = max(0, (cos(query, response) + mean of the three nearest sentences' cos(query,
+    sentence)) / 2).
 
-    The whole alone falls with the length of an answer, however good (its vector is a mean, and is cut at the model's
-    limit); the best sentences alone do not see an answer that drifts away. Nothing here is fitted. It says that the
-    subject is met, not that the answer is right, and a response that repeats the question is near to it: read it
-    beside groundedness and abstention. Sentence vectors: Reimers and Gurevych (2019), arXiv:1908.10084.
+    The whole alone falls with the length of an answer, however good (its vector is a mean, and is
+    cut at the model's limit); the best sentences alone do not see an answer that drifts away.
+    Nothing here is fitted. It says that the subject is met, not that the answer is right, and a
+    response that repeats the question is near to it: read it beside groundedness and abstention.
+    Sentence vectors: Reimers and Gurevych (2019), arXiv:1908.10084.
 
-    No query or no response: not_applicable. Cut in the log: truncated. Too long to read sentence by sentence:
-    over_budget.
+    No query or no response: not_applicable. Cut in the log: truncated. Too long to read sentence by
+    sentence: over_budget.
     """
     values = Values(len(batch))
     query = batch.embed("query", by="text")

@@ -29,10 +29,11 @@ def position_mean(relevance: NDArray[np.float64]) -> float:
 
 
 def graded_precision(relevance: NDArray[np.float64]) -> float:
-    """Average precision of ranked chunks whose relevance v is graded: sum_k v_k P@k / sum_k v_k, P@k = mean(v_1..v_k).
+    """Average precision of ranked chunks whose relevance v is graded: sum_k v_k P@k / sum_k v_k,
+    P@k = mean(v_1..v_k).
 
-    With v of 0 and 1 it is the context precision of Es et al. (2023), RAGAS, arXiv:2309.15217 (as its library computes
-    it); 0 when nothing is relevant.
+    With v of 0 and 1 it is the context precision of Es et al. (2023), RAGAS, arXiv:2309.15217 (as
+    its library computes it); 0 when nothing is relevant.
 
     >>> graded_precision(np.array([1.0, 0.0])), graded_precision(np.array([0.0, 1.0]))
     (1.0, 0.5)
@@ -45,10 +46,11 @@ def graded_precision(relevance: NDArray[np.float64]) -> float:
 
 
 def average_precision(retrieved: Sequence[str | None], relevant: Collection[str]) -> float:
-    """Average precision of ranked ids against the ids known to be relevant, divided by the hits that were possible.
+    """Average precision of ranked ids against the ids known to be relevant, divided by the hits
+    that were possible.
 
-    AP@K = sum over hits of P@k / min(K, relevant): Manning, Raghavan and Schütze (2008), section 8.4. An id that comes
-    twice is a hit once.
+    AP@K = sum over hits of P@k / min(K, relevant): Manning, Raghavan and Schütze (2008), section
+    8.4. An id that comes twice is a hit once.
 
     >>> average_precision(["a", "x", "b"], {"a", "b"})
     0.8333333333333333
@@ -73,24 +75,27 @@ def average_precision(retrieved: Sequence[str | None], relevant: Collection[str]
             "context_relevance",
             "score",
             "lower",
-            "how near the retrieved chunks are in meaning to the question, the first ones counting more",
+            "how near the retrieved chunks are to the question, the first ones counting more",
             headline=True,
         ),
         Metric(
             "context_precision",
             "score",
             "lower",
-            "whether the relevant chunks stand first: average precision, against known relevant ids if there are any",
+            "whether the relevant chunks stand first (average precision, by known ids if any)",
         ),
     ),
 )
 def context_relevance(batch: Batch) -> Scores:
-    """A chunk's relevance is the cosine of the query to the chunk or to its best sentence, clipped at 0.
+    """A chunk's relevance is the cosine of the query to the chunk or to its best sentence, clipped
+    at 0.
 
-    context_relevance is their position-weighted mean (`position_mean`), context_precision their average precision
-    (`graded_precision`; with `relevant_ids` the classical one, `average_precision`, which needs ids only).
+    context_relevance is their position-weighted mean (`position_mean`), context_precision their
+    average precision (`graded_precision`; with `relevant_ids` the classical one,
+    `average_precision`, which needs ids only).
 
-    No query or no chunks: not_applicable. Cut in the log: truncated. More text than is read: over_budget.
+    No query or no chunks: not_applicable. Cut in the log: truncated. More text than is read:
+    over_budget.
     """
     relevance, precision = Values(len(batch)), Values(len(batch))
     graded = chunk_relevance(batch)
@@ -118,7 +123,8 @@ def context_relevance(batch: Batch) -> Scores:
 
 
 def _ids(contexts: Sequence[Any] | None) -> list[str | None]:
-    """Ids of the retrieved chunks, best rank first; a rank that is missing is the place in the list."""
+    """Ids of the retrieved chunks, best rank first; a rank that is missing is the place in the
+    list."""
     chunks = [
         (k + 1 if c["rank"] is None else c["rank"], c["id"])
         for k, c in enumerate(contexts or ())

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from evalkit.metrics import Metric
 from evalkit.scoring.batch import Batch
 from evalkit.scoring.contract import Scores, Values, scorer
-from evalkit.scoring.scorers.abstention import abstentions
+from evalkit.scoring.scorers.groundedness import statuses
 from evalkit.scoring.support import Support, support_of
 
 __all__ = ["context_utilization", "used_chunks"]
@@ -55,14 +55,7 @@ def context_utilization(batch: Batch) -> Scores:
     truncated. Too long: over_budget.
     """
     values = Values(len(batch))
-    declined = abstentions(batch)
-    truncated = batch.values("truncated")
-    for row, support in enumerate(support_of(batch)):
-        status = support.status
-        if status != "not_applicable" and truncated[row]:
-            status = "truncated"
-        elif status != "not_applicable" and declined[row]:
-            status = "abstained"
+    for row, (support, status) in enumerate(zip(support_of(batch), statuses(batch), strict=True)):
         if status is not None:
             values.skip(row, status)
             continue

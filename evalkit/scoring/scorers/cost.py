@@ -36,10 +36,11 @@ __all__ = ["cost"]
     ),
 )
 def cost(batch: Batch) -> Scores:
-    """USD from the usage of the call and the price of the model that served it (the requested one when the log does
-    not say) on the call's day; see `prices.Price.cost`.
+    """USD from the usage of the call and the price of the model that served it (the requested one
+    when the log does not say) on the call's day; see `prices.Price.cost`.
 
-    A model without a price, or a call without token counts: not_applicable, never 0: unknown is not free. Negative
+    A model without a price, or a call without token counts: not_applicable, never 0: unknown is not
+    free. Negative
     counts: error. What the log itself says about cost is not used here.
     """
     values = Values(len(batch))

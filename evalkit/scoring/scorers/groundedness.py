@@ -13,7 +13,7 @@ from evalkit.scoring.features import response_inputs, sentence_inputs
 from evalkit.scoring.scorers.abstention import abstentions
 from evalkit.scoring.support import Support, support_of
 
-__all__ = ["groundedness"]
+__all__ = ["groundedness", "statuses"]
 
 # Evidence is for people to read; a row keeps its first so many spans of each metric.
 _MAX_SPANS = 200
@@ -70,7 +70,7 @@ def groundedness(batch: Batch) -> Scores:
         grounded.set(row, math.fsum(1 - p for p in unsupported) / len(unsupported))
         hallucinated.set(row, float(response_model.probability(response_inputs(support)[None])[0]))
         ids = [chunk.id for chunk in chunks[row]]
-        evidence[row] = _evidence(support, unsupported, sentence_model.threshold, ids)
+        evidence[row] = _evidence(support, unsupported, sentence_model.strict_threshold, ids)
     return Scores({"groundedness": grounded, "hallucination": hallucinated}, evidence)
 
 

@@ -27,8 +27,8 @@ __all__ = ["latency"]
 def latency(batch: Batch) -> Scores:
     """The logged times, never this machine's own.
 
-    Not logged, or the call failed (a refused call is fast and would make a bad night look quick; failures have their
-    own metric): not_applicable. A negative time: error.
+    Not logged, or the call failed (a refused call is fast and would make a bad night look quick;
+    failures have their own metric): not_applicable. A negative time: error.
     """
     columns = {name: Values(len(batch)) for name in ("latency_ms", "ttft_ms")}
     status = batch.values("status")

@@ -29,11 +29,11 @@ _JSON = frozenset({"json", "json_object", "json_schema", "application/json"})
     ),
 )
 def output_valid(batch: Batch) -> Scores:
-    """0 when the answer is empty, was cut at the token limit (finish reason), or is not JSON (RFC 8259) where JSON was
-    asked for; else 1.
+    """0 when the answer is empty, was cut at the token limit (finish reason), or is not JSON (RFC
+    8259) where JSON was asked for; else 1.
 
-    The call failed, it answered by a tool call, or the log holds no texts (tokens were written, or nothing is known
-    of the call): not_applicable. JSON that the log itself cut: truncated.
+    The call failed, it answered by a tool call, or the log holds no texts (tokens were written, or
+    nothing is known of the call): not_applicable. JSON that the log itself cut: truncated.
     """
     values = Values(len(batch))
     responses, truncated = batch.strings("response"), batch.values("truncated")

@@ -19,8 +19,8 @@ _MAKER = re.compile(
 
 
 def is_same_model(requested: str, served: str) -> bool:
-    """Whether a served model is the one that was asked for, up to case, a provider's prefix, and a snapshot that only
-    one of the two names states.
+    """Whether a served model is the one that was asked for, up to case, a provider's prefix, and a
+    snapshot that only one of the two names states.
 
     >>> is_same_model("gpt-4o", "openai/gpt-4o-2024-08-06"), is_same_model("gpt-4o", "gpt-4o-mini")
     (True, False)
@@ -58,8 +58,8 @@ def _alias(name: str) -> str:
     ),
 )
 def reliability(batch: Batch) -> Scores:
-    """failed: 1 when the call's status is error, else 0. model_fallback: 1 when the served model is not the requested
-    one (`is_same_model`), else 0.
+    """failed: 1 when the call's status is error, else 0. model_fallback: 1 when the served model is
+    not the requested one (`is_same_model`), else 0.
 
     What the log does not say is not_applicable; so is the fallback of a failed call.
     """

@@ -19,8 +19,9 @@ __all__ = ["tokens"]
     ),
 )
 def tokens(batch: Batch) -> Scores:
-    """Prompt tokens with the cached ones, whichever way the provider counts them, so that a prompt that grows is seen
-    and a cache that warms up is not; completion tokens as logged, reasoning included.
+    """Prompt tokens with the cached ones, whichever way the provider counts them, so that a prompt
+    that grows is seen and a cache that warms up is not; completion tokens as logged, reasoning
+    included.
 
     Not logged: not_applicable. A negative count: error.
     """

@@ -227,6 +227,9 @@ def test_every_choice_is_a_row_and_tokens_count_once() -> None:
          "400 invalid_request_error"),
         ({"status_code": None, "response": {"error": "timeout"}}, "timeout"),
         ({"response": {"error": {}}}, "200"),
+        ({"status_code": 429, "response": {"error": {"type": "rate_limit", "code": 429}}},
+         "429 rate_limit"),
+        ({"status_code": None, "error": {"code": "503"}}, "503"),
         ({"status_code": 502, "error": {"code": "bad_gateway"}}, "502 bad_gateway"),
     ],
 )  # fmt: skip
