@@ -19,14 +19,22 @@ MADE = "<!-- Made by docs/generate.py from the code; edit there. -->\n"
 
 def tables() -> str:
     """Every table, column by column."""
-    parts = ["# Tables\n", MADE, "Delta Lake tables, one folder each below `[lake] path`, partitioned by day.\n"]
+    parts = [
+        "# Tables\n",
+        MADE,
+        "Delta Lake tables, one folder each below `[lake] path`, partitioned by day.\n",
+    ]
     for table in TABLES:
-        parts.append(f"## {table.name}\n\nA row is {table.row}.\n\n| column | type | meaning |\n|---|---|---|")
+        parts.append(
+            f"## {table.name}\n\nA row is {table.row}.\n\n| column | type | meaning |\n|---|---|---|"
+        )
         for column in table.columns:
-            kind = str(column.type).replace("|", "\\|")
-            parts.append(f"| `{column.name}` | {kind} | {column.comment.replace('|', '\\|')} |")
+            kind = _cell(str(column.type))
+            parts.append(f"| `{column.name}` | {kind} | {_cell(column.comment)} |")
         if table.name == "scores":
-            parts.append("\nBetween these stand `<metric>` and `<metric>__status` for each metric: see [metrics](metrics.md).")
+            parts.append(
+                "\nBetween these stand `<metric>` and `<metric>__status` for each metric: see [metrics](metrics.md)."
+            )
         parts.append("")
     return "\n".join(parts)
 
@@ -47,12 +55,23 @@ def configuration() -> str:
     sections.insert(2, ("sources.NAME", SourceSettings))
     for name, model in sections:
         doc = (model.__doc__ or "").strip()
-        parts.append(f"## [{name}]\n\n{doc}\n\n| key | type | default | meaning |\n|---|---|---|---|")
+        parts.append(
+            f"## [{name}]\n\n{doc}\n\n| key | type | default | meaning |\n|---|---|---|---|"
+        )
         for key, field in model.model_fields.items():
-            kind = str(field.annotation).replace("typing.", "").replace("<class '", "").replace("'>", "")
-            default = "required" if field.is_required() else f"`{field.get_default(call_default_factory=True)!r}`"
+            kind = (
+                str(field.annotation)
+                .replace("typing.", "")
+                .replace("<class '", "")
+                .replace("'>", "")
+            )
+            default = (
+                "required"
+                if field.is_required()
+                else f"`{field.get_default(call_default_factory=True)!r}`"
+            )
             parts.append(
-                f"| `{key}` | {kind.replace('|', '\\|')} | {default.replace('|', '\\|')} | {(field.description or '').replace('|', '\\|')} |"
+                f"| `{key}` | {_cell(kind)} | {_cell(default)} | {_cell(field.description or '')} |"
             )
         parts.append("")
     return "\n".join(parts)
@@ -60,9 +79,15 @@ def configuration() -> str:
 
 def metrics() -> str:
     """Every scorer and what it produces."""
-    parts = ["# Metrics\n", MADE, "One scorer is one file in `evalkit/scoring/scorers/`; it is a pure function of a batch.\n"]
+    parts = [
+        "# Metrics\n",
+        MADE,
+        "One scorer is one file in `evalkit/scoring/scorers/`; it is a pure function of a batch.\n",
+    ]
     for scorer in select(Settings()).values():
-        parts.append(f"## {scorer.name} (version {scorer.version})\n\n{_paragraphs(scorer.about)}\n")
+        parts.append(
+            f"## {scorer.name} (version {scorer.version})\n\n{_paragraphs(scorer.about)}\n"
+        )
         parts.append("| metric | unit | worse when | meaning |\n|---|---|---|---|")
         parts += [f"| `{m.name}` | {m.unit} | {m.worse} | {m.about} |" for m in scorer.metrics]
         parts.append("")
@@ -76,9 +101,15 @@ def commands() -> str:
     parts = ["# Command line\n", MADE]
     for name in root.list_commands(context):  # type: ignore[attr-defined]
         command = root.get_command(context, name)  # type: ignore[attr-defined]
-        inner = click.Context(command, info_name=name, parent=context, max_content_width=100, terminal_width=100)
+        inner = click.Context(
+            command, info_name=name, parent=context, max_content_width=100, terminal_width=100
+        )
         parts.append(f"## evalkit {name}\n\n```\n{command.get_help(inner)}\n```\n")
     return "\n".join(parts)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _paragraphs(doc: str) -> str:

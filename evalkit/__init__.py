@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from evalkit.version import __version__
+
 __all__ = ["Lake", "__version__", "open", "score"]
 
 if TYPE_CHECKING:

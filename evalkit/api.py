@@ -52,9 +52,9 @@ def score(
     """
     settings = settings or Settings(encoder=EncoderSettings(model=model))
     table = interactions_from(frame)
-    with open_embedder(settings) as embedder:
+    with open_embedder(settings, cache=False) as embedder:
         scored = score_table(table, settings, embedder, prices.load(None))
-    result = scored.drop_columns(["day", "interaction_id"]).to_pandas()
+    result: pd.DataFrame = scored.drop_columns(["day", "interaction_id"]).to_pandas()
     if isinstance(frame, pd.DataFrame):
         result.index = frame.index
     return result
@@ -85,7 +85,7 @@ class Lake:
 
     def sql(self, text: str, **params: Any) -> pd.DataFrame:
         """The answer to a query over the tables as views; `$name` in it is bound to the argument `name`."""
-        return self.tables.sql(text, params).to_pandas()
+        return _frame(self.tables.sql(text, params))
 
     def trend(
         self, metric: str, by: str = "all", days: int = 30, until: str | date | None = None
@@ -104,20 +104,33 @@ class Lake:
         last = self._day(until)
         found = self.tables.sql(
             query("trend"),
-            {"metric": metric, "segment": by, "start": last - timedelta(days=days - 1), "end": last},
+            {
+                "metric": metric,
+                "segment": by,
+                "start": last - timedelta(days=days - 1),
+                "end": last,
+            },
         )
         if found.num_rows == 0:
-            known = self.tables.sql("SELECT DISTINCT metric FROM daily ORDER BY 1").column(0).to_pylist()
-            segments = self.tables.sql("SELECT DISTINCT segment FROM daily ORDER BY 1").column(0).to_pylist()
+            known = (
+                self.tables.sql("SELECT DISTINCT metric FROM daily ORDER BY 1")
+                .column(0)
+                .to_pylist()
+            )
+            segments = (
+                self.tables.sql("SELECT DISTINCT segment FROM daily ORDER BY 1")
+                .column(0)
+                .to_pylist()
+            )
             raise EvalkitError(
                 f"No figures of {metric!r} by {by!r} in these days. "
                 f"Metrics: {', '.join(known)}. Segments: {', '.join(segments)}."
             )
-        return found.to_pandas()
+        return _frame(found)
 
     def findings(self, day: str | date | None = None) -> pd.DataFrame:
         """What a night found, the most severe first; without a day the newest night."""
-        return self.tables.sql(query("findings"), {"day": self._day(day)}).to_pandas()
+        return _frame(self.tables.sql(query("findings"), {"day": self._day(day)}))
 
     def worst(self, metric: str, day: str | date | None = None, n: int = 10) -> pd.DataFrame:
         """The n interactions of a day whose value of a metric is worst, with their texts.
@@ -133,7 +146,7 @@ class Lake:
         order = "ASC" if meaning is not None and meaning.worse == "lower" else "DESC"
         # The name is one of the table's own columns and the order one of two words: nothing of the caller's.
         ranked = query("worst").replace("{metric}", f'"{metric}"').replace("{order}", order)
-        return self.tables.sql(ranked, {"day": self._day(day), "n": n}).to_pandas()
+        return _frame(self.tables.sql(ranked, {"day": self._day(day), "n": n}))
 
     def show(self, interaction_id: str) -> dict[str, Any]:
         """One interaction with its scores, evidence and labels; a beginning of the id is enough.
@@ -147,14 +160,23 @@ class Lake:
         ).to_pylist()
         if len(rows) != 1:
             many = "several interactions begin" if rows else "no interaction begins"
-            raise EvalkitError(f"{interaction_id!r}: {many} with it. Copy the id from the page or the mail.")
+            raise EvalkitError(
+                f"{interaction_id!r}: {many} with it. Copy the id from the page or the mail."
+            )
         key = {"id": rows[0]["interaction_id"], "day": rows[0]["day"]}
         where = "WHERE day = $day AND interaction_id = $id"
         scores = self.tables.sql(f"SELECT * FROM scores {where}", key).to_pylist()  # noqa: S608 (constant)
-        labels = self.tables.sql(f"SELECT metric, value, by, at FROM labels {where}", key).to_pylist()  # noqa: S608
+        labels = self.tables.sql(
+            f"SELECT metric, value, by, at FROM labels {where}", key
+        ).to_pylist()  # noqa: S608
         return {"interaction": rows[0], "scores": scores[0] if scores else {}, "labels": labels}
 
     def _day(self, day: str | date | None) -> date:
         if day is None:
             return self.days()[-1]
         return parse_day(day) if isinstance(day, str) else day
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    frame: pd.DataFrame = table.to_pandas()
+    return frame

@@ -11,9 +11,10 @@ from typing import Annotated
 
 import typer
 
-from evalkit import __version__, terminal
+from evalkit import terminal
 from evalkit.config import Settings, load, parse_day
 from evalkit.errors import ConfigError, EvalkitError
+from evalkit.version import __version__
 
 __all__ = ["app", "main"]
 
@@ -26,13 +27,17 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Config = Annotated[Path, typer.Option("--config", "-c", help="The configuration file or its folder.")]
+Config = Annotated[
+    Path, typer.Option("--config", "-c", help="The configuration file or its folder.")
+]
 Day = Annotated[
-    str | None, typer.Option("--day", "-d", help="The day, YYYY-MM-DD; without it yesterday.", metavar="DAY")
+    str | None,
+    typer.Option("--day", "-d", help="The day, YYYY-MM-DD; without it yesterday.", metavar="DAY"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 LakePath = Annotated[
-    Path | None, typer.Option("--lake", help="A lake's folder, instead of the one in the configuration.")
+    Path | None,
+    typer.Option("--lake", help="A lake's folder, instead of the one in the configuration."),
 ]
 
 _CONFIG = Path("evalkit.toml")
@@ -136,7 +141,10 @@ def _step(name: str, about: str) -> None:
     app.command(name, help=about)(verb)
 
 
-_step("ingest", "Step 1: read the sources of a day into interactions, rejects, prompts and the ledger.")
+_step(
+    "ingest",
+    "Step 1: read the sources of a day into interactions, rejects, prompts and the ledger.",
+)
 _step("score", "Step 2: score the interactions of a day.")
 _step("rollup", "Step 3: the figures of a day, per metric and segment.")
 _step("detect", "Step 4: what is different about a day. Exits as the night would.")
@@ -169,12 +177,16 @@ def trend(
     """One metric day by day, with interval and coverage."""
     asked = _lake(config, lake)
     meaning = asked.metrics().get(metric)
-    terminal.trend(metric, meaning.unit if meaning else "score", asked.trend(metric, by, days, until), as_json)
+    terminal.trend(
+        metric, meaning.unit if meaning else "score", asked.trend(metric, by, days, until), as_json
+    )
 
 
 @app.command()
 def show(
-    interaction_id: Annotated[str, typer.Argument(help="The interaction, or the beginning of its id.", metavar="ID")],
+    interaction_id: Annotated[
+        str, typer.Argument(help="The interaction, or the beginning of its id.", metavar="ID")
+    ],
     config: Config = _CONFIG,
     lake: LakePath = None,
     as_json: Json = False,
@@ -196,7 +208,8 @@ def doctor(config: Config = _CONFIG, as_json: Json = False) -> None:
 
 @app.command()
 def schema(
-    table: Annotated[str | None, typer.Argument(help="Only this table.")] = None, as_json: Json = False
+    table: Annotated[str | None, typer.Argument(help="Only this table.")] = None,
+    as_json: Json = False,
 ) -> None:
     """The tables, column by column."""
     terminal.schema(table, as_json)
@@ -204,11 +217,19 @@ def schema(
 
 @app.command()
 def agreement(
-    file: Annotated[Path, typer.Argument(help="Parquet or JSONL with query, context(s), response and a label.")],
-    metric: Annotated[str, typer.Option(help="The metric to hold against the label.")] = "hallucination",
+    file: Annotated[
+        Path, typer.Argument(help="Parquet or JSONL with query, context(s), response and a label.")
+    ],
+    metric: Annotated[
+        str, typer.Option(help="The metric to hold against the label.")
+    ] = "hallucination",
     label: Annotated[str, typer.Option(help="The column with people's verdicts.")] = "hallucinated",
-    group: Annotated[str | None, typer.Option(help="Figures for each value of this column too.")] = None,
-    config: Annotated[Path | None, typer.Option("--config", "-c", help="For another encoder.")] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Figures for each value of this column too.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="For another encoder.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """How well a metric agrees with people, beside trivial baselines; nothing is fitted on FILE."""

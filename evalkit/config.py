@@ -38,7 +38,11 @@ Severity = Literal["info", "warning", "critical"]
 def _zone(name: str) -> str:
     if name not in available_timezones():
         close = difflib.get_close_matches(name, available_timezones(), n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else " Use an IANA name such as 'Europe/Zurich'."
+        hint = (
+            f" Did you mean {close[0]!r}?"
+            if close
+            else " Use an IANA name such as 'Europe/Zurich'."
+        )
         raise ValueError(f"{name!r} is no time zone.{hint}")
     return name
 
@@ -71,14 +75,18 @@ class NightSettings(_Section):
 class LakeSettings(_Section):
     """Where the tables are."""
 
-    path: str = Field("lake", description="folder of the tables, relative to the file, or an s3:// URL")
+    path: str = Field(
+        "lake", description="folder of the tables, relative to the file, or an s3:// URL"
+    )
 
 
 class SourceSettings(_Section):
     """One place that logged traffic comes from. The table's name is the source's name."""
 
     format: str = Field(description="the log format: openai_log, jsonl, ...")
-    path: str = Field(description="file, folder or glob, relative to the file; .gz is read as it is")
+    path: str = Field(
+        description="file, folder or glob, relative to the file; .gz is read as it is"
+    )
     required: bool = Field(True, description="false: no matching file is no error")
     question_pattern: str = Field(
         r"(?:^|\n)[ \t]*(?:Question|User question|Query)\s*:\s*",
@@ -128,7 +136,9 @@ class ScoringSettings(_Section):
 
     include: list[str] = Field(default_factory=list, description="only these scorers; [] for all")
     exclude: list[str] = Field(default_factory=list, description="not these scorers")
-    batch_rows: int = Field(512, ge=1, le=65536, description="interactions held in memory at a time")
+    batch_rows: int = Field(
+        512, ge=1, le=65536, description="interactions held in memory at a time"
+    )
 
 
 class RollupSettings(_Section):
@@ -149,9 +159,15 @@ class DetectSettings(_Section):
     false_alarms_per_month: float = Field(
         0.5, gt=0, le=30, description="how many findings a month chance alone may cause"
     )
-    baseline_days: int = Field(28, ge=7, le=365, description="how far back the normal level is taken from")
-    min_history_days: int = Field(7, ge=3, le=90, description="no verdict with fewer days of history")
-    min_rows: int = Field(20, ge=2, description="no verdict on a segment with fewer scored rows a day")
+    baseline_days: int = Field(
+        28, ge=7, le=365, description="how far back the normal level is taken from"
+    )
+    min_history_days: int = Field(
+        7, ge=3, le=90, description="no verdict with fewer days of history"
+    )
+    min_rows: int = Field(
+        20, ge=2, description="no verdict on a segment with fewer scored rows a day"
+    )
     min_effect_share: float = Field(
         0.05, ge=0, le=1, description="smallest change of a probability or share worth a finding"
     )
@@ -164,7 +180,9 @@ class ReportSettings(_Section):
     """The page."""
 
     dir: str = Field("reports", description="folder of the pages, relative to the file")
-    pack: str | None = Field(None, description="your copy of the report pack; without it the shipped one")
+    pack: str | None = Field(
+        None, description="your copy of the report pack; without it the shipped one"
+    )
     title: str = Field("LLM traffic", description="what the page is about, in its heading")
     examples: int = Field(3, ge=0, le=20, description="example interactions shown per finding")
     trend_days: int = Field(30, ge=2, le=366, description="days in the trend charts")
@@ -178,7 +196,9 @@ class MailSettings(_Section):
 
     host: str | None = Field(None, description="SMTP server; without it no mail is sent")
     port: int = Field(587, ge=1, le=65535, description="its port")
-    security: Literal["starttls", "tls", "none"] = Field("starttls", description="how the line is secured")
+    security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="how the line is secured"
+    )
     ca_file: str | None = Field(None, description="certificates to trust instead of the system's")
     user: str | None = Field(None, description="user name, when the server asks for one")
     password_env: str | None = Field(
@@ -186,7 +206,9 @@ class MailSettings(_Section):
     )
     sender: str = Field("evalkit@localhost", description="From")
     to: list[str] = Field(default_factory=list, description="who gets it")
-    when: Literal["always", "findings"] = Field("always", description="every night, or only with findings")
+    when: Literal["always", "findings"] = Field(
+        "always", description="every night, or only with findings"
+    )
     examples: bool = Field(False, description="show texts of users in the mail")
     attach: bool = Field(False, description="attach the whole page")
     timeout_seconds: float = Field(20.0, gt=0, description="how long the server may take")
@@ -217,7 +239,9 @@ class Settings(_Section):
         known = [c.name for c in INTERACTIONS.columns]
         for name in self.rollup.segments:
             if name not in known:
-                raise ValueError(f"[rollup] segments: {name!r} is no column of interactions.{_did_you(name, known)}")
+                raise ValueError(
+                    f"[rollup] segments: {name!r} is no column of interactions.{_did_you(name, known)}"
+                )
         return self
 
     @property
@@ -309,7 +333,9 @@ def _model_of(table: list[str]) -> type[BaseModel] | None:
         return SourceSettings if len(table) > 1 else None
     field = Settings.model_fields.get(table[0])
     annotation = field.annotation if field else None
-    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    return (
+        annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    )
 
 
 def _keys_of(table: list[str]) -> list[str]:
@@ -341,7 +367,9 @@ def parse_day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise DayError(f"{text!r} is no day. Write it as YYYY-MM-DD, for example 2026-11-22.") from None
+        raise DayError(
+            f"{text!r} is no day. Write it as YYYY-MM-DD, for example 2026-11-22."
+        ) from None
 
 
 def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from evalkit import prices
 from evalkit.config import Settings, SourceSettings
@@ -39,9 +40,11 @@ def examine(settings: Settings) -> list[Check]:
 def _checks(settings: Settings) -> Iterator[Check]:
     yield Check("configuration", True, f"{settings.base / settings.file} ({settings.fingerprint})")
     if not settings.sources:
-        yield Check("sources", False, f"{settings.file}: [sources]: none. Add a [sources.NAME] table.")
+        yield Check(
+            "sources", False, f"{settings.file}: [sources]: none. Add a [sources.NAME] table."
+        )
     for name, source in settings.sources.items():
-        yield _tried(f"source {name}", lambda name=name, source=source: _source(settings, name, source))
+        yield _tried(f"source {name}", partial(_source, settings, name, source))
     yield _tried("prices", lambda: _prices(settings))
     yield _tried("model", lambda: _model(settings))
     yield _tried("scorers", lambda: ", ".join(select(settings)))
@@ -98,14 +101,18 @@ def _mail(settings: Settings) -> str:
     mail = settings.mail
     host = str(mail.host)
     if mail.password_env is not None and mail.password_env not in os.environ:
-        raise EvalkitError(f"[mail] password_env: {mail.password_env} is not set in the environment.")
+        raise EvalkitError(
+            f"[mail] password_env: {mail.password_env} is not set in the environment."
+        )
     if not mail.to:
         raise EvalkitError("[mail] to: nobody. Add the addresses that get the mail.")
     if mail.security != "tls":
         with smtplib.SMTP(host, mail.port, timeout=mail.timeout_seconds) as server:
             server.noop()
         return f"{host}:{mail.port} answers"
-    context = ssl.create_default_context(cafile=None if mail.ca_file is None else str(settings.path(mail.ca_file)))
+    context = ssl.create_default_context(
+        cafile=None if mail.ca_file is None else str(settings.path(mail.ca_file))
+    )
     with (
         socket.create_connection((host, mail.port), mail.timeout_seconds) as line,
         context.wrap_socket(line, server_hostname=host) as secured,

@@ -1,14 +1,14 @@
 """Every error that evalkit raises on purpose; each message says what is wrong, where, and what to do.
 
-    EvalkitError                catch this at the edge (the CLI does: exit 3)
-    ├── ConfigError             the TOML file: a key, a type, a missing file
-    ├── SourceError             a source as a whole cannot be read (its rows can: those become rejects)
-    ├── ModelError              a model file is missing, or is not the one that was measured
-    ├── LakeError               a table cannot be read or written
-    │   └── CommitConflictError another run replaced the same day at the same time
-    ├── DayError                a day is not a day, or nothing was ever stored for it
-    ├── ExtensionError          a scorer, source, detector, encoder or section breaks its contract
-    └── DeliveryError           the mail could not be delivered (it stays owed)
+EvalkitError                catch this at the edge (the CLI does: exit 3)
+├── ConfigError             the TOML file: a key, a type, a missing file
+├── SourceError             a source as a whole cannot be read (its rows can: those become rejects)
+├── ModelError              a model file is missing, or is not the one that was measured
+├── LakeError               a table cannot be read or written
+│   └── CommitConflictError another run replaced the same day at the same time
+├── DayError                a day is not a day, or nothing was ever stored for it
+├── ExtensionError          a scorer, source, detector, encoder or section breaks its contract
+└── DeliveryError           the mail could not be delivered (it stays owed)
 """
 
 from __future__ import annotations

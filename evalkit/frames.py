@@ -26,7 +26,11 @@ def interactions_from(frame: pd.DataFrame | pa.Table) -> pa.Table:
     Raises:
         EvalkitError: neither `query` nor `response` is there, or a column has a type that it cannot have.
     """
-    table = pa.Table.from_pandas(frame, preserve_index=False) if isinstance(frame, pd.DataFrame) else frame
+    table = (
+        pa.Table.from_pandas(frame, preserve_index=False)
+        if isinstance(frame, pd.DataFrame)
+        else frame
+    )
     given = set(table.column_names)
     if not given & {"query", "response"}:
         raise EvalkitError(
@@ -48,7 +52,9 @@ def interactions_from(frame: pd.DataFrame | pa.Table) -> pa.Table:
             try:
                 columns[column.name] = table.column(column.name).cast(column.type)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-                raise EvalkitError(f"Column {column.name!r} cannot be read as {column.type}: {error}") from error
+                raise EvalkitError(
+                    f"Column {column.name!r} cannot be read as {column.type}: {error}"
+                ) from error
         else:
             columns[column.name] = pa.nulls(n, column.type)
     return pa.table(columns, schema=INTERACTIONS.schema)
@@ -61,14 +67,18 @@ def _contexts(table: pa.Table) -> Iterable[list[dict[str, Any]] | None]:
         values = [None if v is None else [v] for v in table.column("context").to_pylist()]
     else:
         return [None] * table.num_rows
-    return [None if row is None else [_chunk(i, item) for i, item in enumerate(row)] for row in values]
+    return [
+        None if row is None else [_chunk(i, item) for i, item in enumerate(row)] for row in values
+    ]
 
 
 def _chunk(position: int, item: Any) -> dict[str, Any]:
     if isinstance(item, str) or item is None:
         item = {"text": item}
     if not isinstance(item, dict):
-        raise EvalkitError(f"contexts: {item!r} is neither a text nor an object with `id` and `text`.")
+        raise EvalkitError(
+            f"contexts: {item!r} is neither a text nor an object with `id` and `text`."
+        )
     known = {field.name for field in INTERACTIONS.schema.field("contexts").type.value_type}
     chunk = {name: item.get(name) for name in known}
     chunk["rank"] = position + 1 if chunk["rank"] is None else chunk["rank"]

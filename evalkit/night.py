@@ -9,14 +9,15 @@ order of days, and killed at any instant: the tables always hold whole days.
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from evalkit import __version__, prices
+from evalkit import prices
 from evalkit.config import Settings
 from evalkit.detection import detect
 from evalkit.encoders import Embedder, open_embedder
@@ -28,8 +29,11 @@ from evalkit.reporting import report, send
 from evalkit.rollup import rollup
 from evalkit.scoring import metrics, score, scorer_fingerprint
 from evalkit.verdict import NightSummary, failed, judge
+from evalkit.version import __version__
 
 __all__ = ["STEPS", "Night", "backfill", "run", "step"]
+
+_LOG = logging.getLogger(__name__)
 
 STEPS = ("ingest", "score", "rollup", "detect", "report", "send")
 
@@ -59,35 +63,44 @@ class Tools:
     lake: Lake
     embedder: Embedder
     prices: prices.PriceList
-    metrics: Mapping[str, Metric]
+    metrics: dict[str, Metric]
 
 
 def run(settings: Settings, day: date, say: Say) -> Night:
-    """One whole night, from the sources to the mail. A night that cannot be finished says so: it never raises an
-    `EvalkitError`."""
-    return backfill(settings, [day], say, again=True)[0]
+    """One whole night, from the sources to the mail. What cannot be finished is a night that failed, not an error."""
+    with _opened(settings) as tools:
+        return _nights(tools, [day], say, again=True, mail=True)[0]
 
 
-def backfill(settings: Settings, days: Sequence[date], say: Say, *, again: bool = False) -> list[Night]:
-    """Some nights in order of their days; every source is read once for all of them.
+def backfill(
+    settings: Settings, days: Sequence[date], say: Say, *, again: bool = False
+) -> list[Night]:
+    """Past nights in order of their days; every source is read once for all of them, and no mail is sent.
 
     Without `again` a night is left out when nothing that it rests on has changed since it was last run: its
     interactions, the configuration, the scorers and models, and no night before it in `days` was run.
     """
     with _opened(settings) as tools:
-        try:
-            for taken in ingest(settings, tools.lake, days):
-                say(taken.day, "ingest", str(taken))
-        except EvalkitError as error:
-            return [_give_up(tools, day, error, time.monotonic()) for day in days]
-        nights: list[Night] = []
-        for day in days:
-            if again or nights or _has_changed(tools, day):
-                nights.append(_night(tools, day, say))
-        return nights
+        return _nights(tools, days, say, again=again, mail=False)
 
 
-def _night(tools: Tools, day: date, say: Say) -> Night:
+def _nights(
+    tools: Tools, days: Sequence[date], say: Say, *, again: bool, mail: bool
+) -> list[Night]:
+    began = time.monotonic()
+    try:
+        for taken in ingest(tools.settings, tools.lake, days):
+            say(taken.day, "ingest", str(taken))
+    except EvalkitError as error:
+        return [_give_up(tools, day, str(error), began) for day in days]
+    nights: list[Night] = []
+    for day in days:
+        if again or nights or _has_changed(tools, day):
+            nights.append(_night(tools, day, say, mail=mail))
+    return nights
+
+
+def _night(tools: Tools, day: date, say: Say, *, mail: bool) -> Night:
     """The steps of one day after ingest."""
     began = time.monotonic()
     settings, lake = tools.settings, tools.lake
@@ -96,15 +109,17 @@ def _night(tools: Tools, day: date, say: Say) -> Night:
         say(day, "rollup", str(rollup(settings, lake, day, tools.metrics)))
         say(day, "detect", str(detect(settings, lake, day, tools.metrics)))
         summary = judge(settings, lake, day)
+        ledger.record_run(lake, _run_of(tools, summary, began))
         page = report(settings, lake, summary, tools.metrics)
         say(day, "report", str(page))
-        mail = send(settings, lake, summary, tools.metrics)
-        say(day, "send", str(mail))
+        sent = send(settings, lake, summary, tools.metrics) if mail else None
+        say(day, "send", str(sent or "none: past nights are not mailed"))
     except EvalkitError as error:
-        return _give_up(tools, day, error, began)
-    seconds = time.monotonic() - began
-    ledger.record_run(lake, _run_of(tools, summary, seconds))
-    return Night(summary, page, mail.status, seconds)
+        return _give_up(tools, day, str(error), began)
+    except Exception as error:  # noqa: BLE001  (a defect of ours or of an extension: the night says so and why)
+        _LOG.exception("%s could not be finished", day)
+        return _give_up(tools, day, f"{type(error).__name__}: {error}", began)
+    return Night(summary, page, sent.status if sent else "none", time.monotonic() - began)
 
 
 def step(name: str, settings: Settings, day: date, say: Say) -> Night:
@@ -132,10 +147,9 @@ def step(name: str, settings: Settings, day: date, say: Say) -> Night:
             mail = sent.status
         say(day, name, str(done))
         summary = judge(settings, lake, day)
-        seconds = time.monotonic() - began
-        if name == STEPS[-1]:  # the last step closes the night, as `run` does
-            ledger.record_run(lake, _run_of(tools, summary, seconds))
-        return Night(summary, page, mail, seconds)
+        if name == "detect":  # from here on it is known what the night came to
+            ledger.record_run(lake, _run_of(tools, summary, began))
+        return Night(summary, page, mail, time.monotonic() - began)
 
 
 @contextmanager
@@ -151,7 +165,9 @@ def _has_changed(tools: Tools, day: date) -> bool:
     last = ledger.last_run(tools.lake, day)
     if last is None or last["status"] == "failed":
         return True
-    return last["config_hash"] != tools.settings.fingerprint or last["versions"] != _versions(tools, day)
+    return last["config_hash"] != tools.settings.fingerprint or last["versions"] != _versions(
+        tools, day
+    )
 
 
 def _versions(tools: Tools, day: date) -> dict[str, str]:
@@ -165,7 +181,7 @@ def _versions(tools: Tools, day: date) -> dict[str, str]:
     }
 
 
-def _run_of(tools: Tools, summary: NightSummary, seconds: float) -> ledger.Run:
+def _run_of(tools: Tools, summary: NightSummary, began: float) -> ledger.Run:
     return ledger.Run(
         day=summary.day,
         status=summary.status,
@@ -174,14 +190,13 @@ def _run_of(tools: Tools, summary: NightSummary, seconds: float) -> ledger.Run:
         versions=_versions(tools, summary.day),
         message=" ".join(summary.reasons) or None,
         started_at=datetime.now(UTC),
-        seconds=seconds,
+        seconds=time.monotonic() - began,
         counts=summary.counts,
     )
 
 
-def _give_up(tools: Tools, day: date, error: EvalkitError, began: float) -> Night:
+def _give_up(tools: Tools, day: date, reason: str, began: float) -> Night:
     """The night cannot be finished: say so in the ledger, so that the next report and `backfill` know."""
-    summary = failed(day, str(error))
-    seconds = time.monotonic() - began
-    ledger.record_run(tools.lake, _run_of(tools, summary, seconds))
-    return Night(summary, seconds=seconds)
+    summary = failed(day, reason)
+    ledger.record_run(tools.lake, _run_of(tools, summary, began))
+    return Night(summary, seconds=time.monotonic() - began)

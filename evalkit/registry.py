@@ -46,10 +46,13 @@ def find(package: str, group: str, kind: type[T], name: str | None = None) -> di
         members = [
             value
             for value in vars(module).values()
-            if isinstance(value, kind) and getattr(value, "module", module.__name__) == module.__name__
+            if isinstance(value, kind)
+            and getattr(value, "module", module.__name__) == module.__name__
         ]
         if not members:
-            raise ExtensionError(f"{module.__name__}: holds no {kind.__name__}. Define one, or move the file.")
+            raise ExtensionError(
+                f"{module.__name__}: holds no {kind.__name__}. Define one, or move the file."
+            )
         for member in members:
             _add(found, member, module.__name__)
     for point in entry_points(group=group):

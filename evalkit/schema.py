@@ -53,7 +53,8 @@ class Table:
     @property
     def schema(self) -> pa.Schema:
         return pa.schema(
-            [column.field() for column in self.columns], metadata={"row": self.row, "table": self.name}
+            [column.field() for column in self.columns],
+            metadata={"row": self.row, "table": self.name},
         )
 
     def empty(self) -> pa.Table:
@@ -117,11 +118,15 @@ INTERACTIONS = Table(
         Column("contexts", CONTEXTS, "the chunks that were retrieved, best first"),
         Column("reference", pa.string(), "a known good answer, where there is one"),
         Column("relevant_ids", pa.list_(pa.string()), "ids of the chunks known to be relevant"),
-        Column("response_format", pa.string(), "the output format that was asked for: text, json, ..."),
+        Column(
+            "response_format", pa.string(), "the output format that was asked for: text, json, ..."
+        ),
         Column("tokens_input", pa.int64(), "prompt tokens, as the provider counts them"),
         Column("tokens_cached", pa.int64(), "prompt tokens read from the provider's cache"),
         Column("tokens_output", pa.int64(), "completion tokens"),
-        Column("tokens_reasoning", pa.int64(), "the part of the completion tokens that was reasoning"),
+        Column(
+            "tokens_reasoning", pa.int64(), "the part of the completion tokens that was reasoning"
+        ),
         Column(
             "token_semantics",
             pa.string(),
@@ -132,12 +137,16 @@ INTERACTIONS = Table(
         Column("ttft_ms", pa.float64(), "from request to first token"),
         Column("stages", STAGES, "the pipeline's stages and how long each took"),
         Column("status", pa.string(), "ok or error"),
-        Column("error_type", pa.string(), "what kind of error, for example 429 rate_limit_exceeded"),
+        Column(
+            "error_type", pa.string(), "what kind of error, for example 429 rate_limit_exceeded"
+        ),
         Column("finish_reason", pa.string(), "stop, length, content_filter, tool_calls, ..."),
         Column("feedback", FEEDBACK, "what users or reviewers said about the answer"),
         Column("corrected_response", pa.string(), "the answer as a person edited it"),
         Column("truncated", pa.bool_(), "true where the log cut the text of this call"),
-        Column("attributes", pa.map_(pa.string(), pa.string()), "everything else that the source said"),
+        Column(
+            "attributes", pa.map_(pa.string(), pa.string()), "everything else that the source said"
+        ),
     ),
 )
 
@@ -266,7 +275,9 @@ REJECTS = Table(
     "rejects",
     "one record that could not be read",
     (
-        Column("day", pa.date32(), "its day, or that of the record before it in its file (partition)"),
+        Column(
+            "day", pa.date32(), "its day, or that of the record before it in its file (partition)"
+        ),
         Column("source", pa.string(), "the source's name in evalkit.toml"),
         Column("file", pa.string(), "where it stands"),
         Column("line", pa.int64(), "on which line, from 1"),
@@ -290,10 +301,16 @@ LEDGER = Table(
         Column("late", pa.int64(), "accepted records that came after their day was first stored"),
         Column("scored", pa.int64(), "interactions with at least one score"),
         Column("run_id", pa.string(), "the run"),
-        Column("status", pa.string(), "healthy, findings, degraded, failed; sent or owed for mails"),
+        Column(
+            "status",
+            pa.string(),
+            "healthy, findings, degraded, failed; for mails sent, owed or given_up",
+        ),
         Column("exit_code", pa.int32(), "what the run told its scheduler"),
         Column("config_hash", pa.string(), "hash of the configuration"),
-        Column("versions", pa.map_(pa.string(), pa.string()), "evalkit, encoder, model, price list"),
+        Column(
+            "versions", pa.map_(pa.string(), pa.string()), "evalkit, encoder, model, price list"
+        ),
         Column("message", pa.string(), "what went wrong, in words"),
         Column("started_at", TIME, "when the run began"),
         Column("seconds", pa.float64(), "how long it took"),

@@ -31,7 +31,9 @@ def write(folder: Path, *, sample: bool = True) -> Started:
     """
     target = folder / "evalkit.toml"
     if target.exists():
-        raise ConfigError(f"{target}: there is one already. Remove it first, or name another folder.")
+        raise ConfigError(
+            f"{target}: there is one already. Remove it first, or name another folder."
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         days = _copy_sample(folder) if sample else []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv as csv_module
 import json
 import math
 import sys
@@ -56,7 +55,16 @@ _STYLES = {
 #: Characters that move a terminal's cursor, colour or direction: logged text may hold them, a terminal may not get them.
 _CONTROL = {
     code: "\N{REPLACEMENT CHARACTER}"
-    for code in (*range(9), 11, 12, *range(14, 32), 127, *range(128, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    for code in (
+        *range(9),
+        11,
+        12,
+        *range(14, 32),
+        127,
+        *range(128, 160),
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+    )
 }
 
 
@@ -94,7 +102,9 @@ def _finite(value: Any) -> Any:
 
 def error(message: str) -> None:
     """An error, on the error stream."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(f"error: {safe(message)}", style="red"))
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        Text(f"error: {safe(message)}", style="red")
+    )
 
 
 def progress(as_json: bool) -> Callable[[date, str, str], None]:
@@ -115,7 +125,9 @@ def night(done: Night, as_json: bool) -> None:
         return
     console, summary = _out(), done.summary
     style = _STYLES[summary.status]
-    console.print(f"\n[bold {style}]{summary.day}  {summary.status}[/]  (exit {done.exit_code}, {done.seconds:.1f} s)")
+    console.print(
+        f"\n[bold {style}]{summary.day}  {summary.status}[/]  (exit {done.exit_code}, {done.seconds:.1f} s)"
+    )
     counts = summary.counts
     if counts:
         console.print(
@@ -137,15 +149,31 @@ def night(done: Night, as_json: bool) -> None:
 
 def _finding(console: Console, finding: Mapping[str, Any]) -> None:
     style = _STYLES.get(str(finding["severity"]), "default")
-    since = f", since {finding['since']}" if finding.get("since") and finding["status"] == "ongoing" else ""
+    since = (
+        f", since {finding['since']}"
+        if finding.get("since") and finding["status"] == "ongoing"
+        else ""
+    )
     title = safe(str(finding["title"]))
-    console.print(f"  [{style}]{finding['severity']:<8}[/] {escape(title)} [dim]({finding['status']}{since})[/]")
+    console.print(
+        f"  [{style}]{finding['severity']:<8}[/] {escape(title)} [dim]({finding['status']}{since})[/]"
+    )
 
 
 def night_dict(done: Night) -> dict[str, Any]:
     """The contract of `evalkit run --json`."""
     summary = done.summary
-    keys = ("finding_id", "kind", "severity", "metric", "segment", "value_of_segment", "title", "before", "after")
+    keys: tuple[str, ...] = (
+        "finding_id",
+        "kind",
+        "severity",
+        "metric",
+        "segment",
+        "value_of_segment",
+        "title",
+        "before",
+        "after",
+    )
     keys += ("effect", "effect_kind", "lower", "upper", "since", "cause", "examples", "status")
     return {
         "day": summary.day.isoformat(),
@@ -200,7 +228,8 @@ def started(done: Started, as_json: bool) -> None:
     if done.days:
         console.print(f"wrote {len(done.days)} nights of sample traffic beside it; try it:")
         console.print(
-            f"  evalkit backfill -c {done.config} --from {done.days[0]} --to {done.days[-1]}", soft_wrap=True
+            f"  evalkit backfill -c {done.config} --from {done.days[0]} --to {done.days[-1]}",
+            soft_wrap=True,
         )
 
 
@@ -211,16 +240,17 @@ def table(answer: pa.Table, as_json: bool, as_csv: bool) -> None:
         _json(_finite(rows))
         return
     if as_csv:
-        from evalkit.reporting.csv import defuse
+        from evalkit.reporting.csv import write_csv
 
-        writer = csv_module.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(answer.column_names)
-        writer.writerows([defuse(_cell(value)) for value in row.values()] for row in rows)
+        cells = [{name: _number_or_text(value) for name, value in row.items()} for row in rows]
+        sys.stdout.write(write_csv(answer.column_names, cells))
         return
     grid = Table(box=None, header_style="bold", pad_edge=False)
     for field in answer.schema:
         number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-        grid.add_column(Text(safe(field.name)), justify="right" if number else "left", overflow="fold")
+        grid.add_column(
+            Text(safe(field.name)), justify="right" if number else "left", overflow="fold"
+        )
     for row in rows:
         grid.add_row(*(Text(safe(_cell(value))) for value in row.values()))
     _wide().print(grid)
@@ -229,6 +259,10 @@ def table(answer: pa.Table, as_json: bool, as_csv: bool) -> None:
 def _wide() -> Console:
     """As wide as the terminal; in a pipe as wide as it takes, so that no figure is cut."""
     return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=200)
+
+
+def _number_or_text(value: Any) -> Any:
+    return value if value is None or isinstance(value, int | float) else _cell(value)
 
 
 def _cell(value: Any) -> str:
@@ -248,15 +282,28 @@ def trend(metric: str, unit: str, frame: pd.DataFrame, as_json: bool) -> None:
         _json(_finite([{str(k): v for k, v in row.items()} for row in rows]))
         return
     grid = Table(box=None, header_style="bold", pad_edge=False, title=metric, title_justify="left")
-    for name, side in (("day", "left"), ("", "left"), ("n", "right"), ("coverage", "right"), ("mean", "right")):
+    for name, side in (
+        ("day", "left"),
+        ("", "left"),
+        ("n", "right"),
+        ("coverage", "right"),
+        ("mean", "right"),
+    ):
         grid.add_column(name, justify="right" if side == "right" else "left")
     grid.add_column("95 % interval")
     grid.add_column("")
-    top = max((row["upper"] if _is(row["upper"]) else row["mean"] for row in rows if _is(row["mean"])), default=0.0)
+    top = max(
+        (row["upper"] if _is(row["upper"]) else row["mean"] for row in rows if _is(row["mean"])),
+        default=0.0,
+    )
     for row in rows:
         mean = row["mean"] if _is(row["mean"]) else None
         known = mean is not None and _is(row["lower"])
-        interval = f"{format_value(row['lower'], unit)} to {format_value(row['upper'], unit)}" if known else ""
+        interval = (
+            f"{format_value(row['lower'], unit)} to {format_value(row['upper'], unit)}"
+            if known
+            else ""
+        )
         bar = "█" * round(24 * mean / top) if mean is not None and top > 0 else ""
         grid.add_row(
             str(row["day"])[:10],
@@ -280,8 +327,14 @@ def interaction(found: Mapping[str, Any], metrics: Mapping[str, Metric], as_json
         _json(_finite(dict(found)))
         return
     console, row, scores = _wide(), found["interaction"], found["scores"]
-    where = " · ".join(str(row[name]) for name in ("app", "route", "model", "provider", "prompt_name", "prompt_version") if row[name])
-    console.print(Text(safe(f"{row['interaction_id']}  {row['started_at']}  {where}"), style="bold"))
+    where = " · ".join(
+        str(row[name])
+        for name in ("app", "route", "model", "provider", "prompt_name", "prompt_version")
+        if row[name]
+    )
+    console.print(
+        Text(safe(f"{row['interaction_id']}  {row['started_at']}  {where}"), style="bold")
+    )
     _block(console, "asked", row["query"])
     for chunk in row["contexts"] or []:
         score = "" if chunk["score"] is None else f" score {chunk['score']:.3g}"
@@ -290,7 +343,9 @@ def interaction(found: Mapping[str, Any], metrics: Mapping[str, Metric], as_json
     console.print(Text("\nanswered", style="dim"))
     answer = row["response"]
     if answer is None:
-        console.print(Text(f"nothing ({safe(str(row['error_type'] or row['finish_reason'] or 'no text'))})"))
+        console.print(
+            Text(f"nothing ({safe(str(row['error_type'] or row['finish_reason'] or 'no text'))})")
+        )
     else:
         text = Text(safe(answer))
         for span in evidence:
@@ -337,13 +392,18 @@ def schema(name: str | None, as_json: bool) -> None:
     """
     chosen = [item for item in TABLES if name is None or item.name == name]
     if not chosen:
-        raise EvalkitError(f"{name!r} is no table. Tables: {', '.join(item.name for item in TABLES)}.")
+        raise EvalkitError(
+            f"{name!r} is no table. Tables: {', '.join(item.name for item in TABLES)}."
+        )
     if as_json:
         _json(
             {
                 item.name: {
                     "row": item.row,
-                    "columns": [{"name": c.name, "type": str(c.type), "comment": c.comment} for c in item.columns],
+                    "columns": [
+                        {"name": c.name, "type": str(c.type), "comment": c.comment}
+                        for c in item.columns
+                    ],
                 }
                 for item in chosen
             }
@@ -354,7 +414,11 @@ def schema(name: str | None, as_json: bool) -> None:
         console.print(f"\n[bold]{item.name}[/]: {item.row}")
         grid = Table(box=None, pad_edge=False, show_header=False)
         for column in item.columns:
-            grid.add_row(f"  {column.name}", Text(str(column.type), style="dim", overflow="fold"), column.comment)
+            grid.add_row(
+                f"  {column.name}",
+                Text(str(column.type), style="dim", overflow="fold"),
+                column.comment,
+            )
         console.print(grid)
 
 

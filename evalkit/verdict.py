@@ -80,7 +80,9 @@ def _coverage(lake: Lake, day: date) -> dict[str, float | None]:
     }
 
 
-def _incomplete(settings: Settings, counts: dict[str, int], findings: list[dict[str, Any]]) -> list[str]:
+def _incomplete(
+    settings: Settings, counts: dict[str, int], findings: list[dict[str, Any]]
+) -> list[str]:
     reasons = []
     if counts["received"] == 0:
         reasons.append("No record of this day was received.")
@@ -92,5 +94,11 @@ def _incomplete(settings: Settings, counts: dict[str, int], findings: list[dict[
 
 def _uncovered(settings: Settings, coverage: dict[str, float | None]) -> list[str]:
     floor = settings.night.coverage_floor
-    low = [f"{metric} ({share:.0%})" for metric, share in coverage.items() if share is not None and share < floor]
-    return [f"Too few rows have a score: {', '.join(low)}; the floor is {floor:.0%}."] if low else []
+    low = [
+        f"{metric.replace('_', ' ')} ({share:.0%})"
+        for metric, share in coverage.items()
+        if share is not None and share < floor
+    ]
+    return (
+        [f"Too few rows have a score: {', '.join(low)}; the floor is {floor:.0%}."] if low else []
+    )

@@ -45,13 +45,31 @@ def test_a_folder_stands_for_the_file_in_it(tmp_path: Path) -> None:
         ("[lake]\npth = 'x'", "evalkit.toml: [lake] pth: unknown key. Did you mean 'path'?"),
         ("[laek]\npath = 'x'", "evalkit.toml: laek: unknown key. Did you mean 'lake'?"),
         ("base = 'x'", "base: unknown key"),
-        ("[sources.gateway]\npath = 'x'", "evalkit.toml: [sources.gateway] format: missing. It means: the log format"),
-        (SOURCE + "requierd = false", "[sources.gateway] requierd: unknown key. Did you mean 'required'?"),
-        ("[scoring]\nbatch_rows = '512'", "[scoring] batch_rows: input should be a valid integer (it is \"512\")"),
-        ("[scoring]\nbatch_rows = 0", "[scoring] batch_rows: input should be greater than or equal to 1 (it is 0)"),
+        (
+            "[sources.gateway]\npath = 'x'",
+            "evalkit.toml: [sources.gateway] format: missing. It means: the log format",
+        ),
+        (
+            SOURCE + "requierd = false",
+            "[sources.gateway] requierd: unknown key. Did you mean 'required'?",
+        ),
+        (
+            "[scoring]\nbatch_rows = '512'",
+            '[scoring] batch_rows: input should be a valid integer (it is "512")',
+        ),
+        (
+            "[scoring]\nbatch_rows = 0",
+            "[scoring] batch_rows: input should be greater than or equal to 1 (it is 0)",
+        ),
         ("[night]\ntimezone = 'Europe/Zürich'", "is no time zone. Did you mean 'Europe/Zurich'?"),
-        ("[night]\nfail_on = 'error'", "[night] fail_on: input should be 'info', 'warning' or 'critical'"),
-        ("[rollup]\nsegments = ['rout']", "[rollup] segments: 'rout' is no column of interactions. Did you mean 'route'?"),
+        (
+            "[night]\nfail_on = 'error'",
+            "[night] fail_on: input should be 'info', 'warning' or 'critical'",
+        ),
+        (
+            "[rollup]\nsegments = ['rout']",
+            "[rollup] segments: 'rout' is no column of interactions. Did you mean 'route'?",
+        ),
         ("[lake\n", "not valid TOML"),
     ],
 )
@@ -92,7 +110,8 @@ def test_days() -> None:
 
 
 @pytest.mark.parametrize(
-    ("day", "hours"), [(dt.date(2026, 3, 29), 23), (dt.date(2026, 10, 25), 25), (dt.date(2026, 6, 1), 24)]
+    ("day", "hours"),
+    [(dt.date(2026, 3, 29), 23), (dt.date(2026, 10, 25), 25), (dt.date(2026, 6, 1), 24)],
 )
 def test_days_are_as_long_as_their_clocks_say(day: dt.date, hours: int) -> None:
     start, end = config.day_bounds(day, ZoneInfo("Europe/Zurich"))

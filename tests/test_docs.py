@@ -37,7 +37,14 @@ def test_every_verb_and_option_has_help() -> None:
             assert getattr(parameter, "help", "x"), f"{name} {parameter.name}"
 
 
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "datasets").rglob("*.md"), ROOT / "jobs" / "README.md"])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "datasets").rglob("*.md"),
+        ROOT / "jobs" / "README.md",
+    ]
+)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
@@ -47,7 +54,11 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-MODULES = sorted(info.name for info in pkgutil.walk_packages(evalkit.__path__, "evalkit.") if "__main__" not in info.name)
+MODULES = sorted(
+    info.name
+    for info in pkgutil.walk_packages(evalkit.__path__, "evalkit.")
+    if "__main__" not in info.name
+)
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if "runtimes" not in name])

@@ -54,8 +54,13 @@ def record_run(lake: Lake, run: Run) -> None:
         "started_at": run.started_at,
         "seconds": round(run.seconds, 3),
     }
-    row |= {name: run.counts.get(name) for name in ("received", "accepted", "duplicate", "rejected", "scored")}
-    lake.replace(LEDGER, run.day, pa.Table.from_pylist([row], schema=LEDGER.schema), part={"kind": "run"})
+    row |= {
+        name: run.counts.get(name)
+        for name in ("received", "accepted", "duplicate", "rejected", "scored")
+    }
+    lake.replace(
+        LEDGER, run.day, pa.Table.from_pylist([row], schema=LEDGER.schema), part={"kind": "run"}
+    )
 
 
 def last_run(lake: Lake, day: date) -> dict[str, object] | None:
@@ -67,7 +72,8 @@ def last_run(lake: Lake, day: date) -> dict[str, object] | None:
     ).to_pylist()
     if not rows:
         return None
-    return rows[0] | {"versions": dict(rows[0]["versions"] or [])}
+    row: dict[str, object] = rows[0]
+    return row | {"versions": dict(rows[0]["versions"] or [])}
 
 
 def digest(lake: Lake, day: date) -> str:
@@ -75,6 +81,8 @@ def digest(lake: Lake, day: date) -> str:
     total = hashlib.sha256()
     for batch in lake.batches(INTERACTIONS, day, _DIGEST_ROWS):
         buffer = io.BytesIO()
-        pq.write_table(batch, buffer, compression="none", use_dictionary=False, write_statistics=False)
+        pq.write_table(
+            batch, buffer, compression="none", use_dictionary=False, write_statistics=False
+        )
         total.update(buffer.getvalue())
     return total.hexdigest()[:16]

@@ -67,7 +67,9 @@ class Lake:
         """
         parts = {"day": day.isoformat(), **(part or {})}
         if set(parts) != set(table.parts):
-            raise LakeError(f"{table.name}: is replaced by {', '.join(table.parts)}; got {', '.join(parts)}.")
+            raise LakeError(
+                f"{table.name}: is replaced by {', '.join(table.parts)}; got {', '.join(parts)}."
+            )
         predicate = " AND ".join(f"{name} = '{_quoted(value)}'" for name, value in parts.items())
         if isinstance(data, pa.Table):
             data = data.combine_chunks()
@@ -122,7 +124,9 @@ class Lake:
         if dataset is None:
             empty = table.empty()
             return empty.select(names) if names else empty
-        found = dataset.to_table(columns=_with_day(names), filter=_between(start, end), use_threads=False)
+        found = dataset.to_table(
+            columns=_with_day(names), filter=_between(start, end), use_threads=False
+        )
         found = _typed(found, table).sort_by("day")
         return found.select(names) if names else found
 
@@ -133,7 +137,9 @@ class Lake:
             return
         held: list[pa.RecordBatch] = []
         count = 0
-        for batch in dataset.to_batches(filter=_between(day, day), batch_size=rows, use_threads=False):
+        for batch in dataset.to_batches(
+            filter=_between(day, day), batch_size=rows, use_threads=False
+        ):
             held.append(batch)
             count += batch.num_rows
             while count >= rows:
@@ -228,12 +234,17 @@ def _typed(found: pa.Table, table: Table) -> pa.Table:
     order = [name for name in known if name in found.column_names]
     order += [name for name in found.column_names if name not in known]
     return pa.table(
-        {name: found.column(name).cast(known.get(name, _plain(found.schema.field(name).type))) for name in order}
+        {
+            name: found.column(name).cast(known.get(name, _plain(found.schema.field(name).type)))
+            for name in order
+        }
     )
 
 
 def _plain(type_: pa.DataType) -> pa.DataType:
-    return pa.string() if pa.types.is_large_string(type_) or pa.types.is_string_view(type_) else type_
+    return (
+        pa.string() if pa.types.is_large_string(type_) or pa.types.is_string_view(type_) else type_
+    )
 
 
 def _quoted(value: str) -> str:
@@ -247,8 +258,13 @@ def _without_nan(
 
     def check(batch: pa.RecordBatch | pa.Table) -> None:
         for field in batch.schema:
-            if pa.types.is_floating(field.type) and pc.any(pc.is_nan(batch.column(field.name))).as_py():
-                raise LakeError(f"{name}: {field.name}: NaN is never stored. A missing value is NULL.")
+            if (
+                pa.types.is_floating(field.type)
+                and pc.any(pc.is_nan(batch.column(field.name))).as_py()
+            ):
+                raise LakeError(
+                    f"{name}: {field.name}: NaN is never stored. A missing value is NULL."
+                )
 
     if isinstance(data, pa.Table):
         check(data)

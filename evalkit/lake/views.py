@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 import pyarrow as pa
@@ -28,7 +28,9 @@ class Views:
         storage: options of an object store, or None for local files.
     """
 
-    def __init__(self, files: Callable[[Table], list[str]], storage: Mapping[str, str] | None) -> None:
+    def __init__(
+        self, files: Callable[[Table], list[str]], storage: Mapping[str, str] | None
+    ) -> None:
         self._files = files
         self._made: set[str] = set()
         self._connection = duckdb.connect(":memory:", config=_CONFIG)
@@ -41,7 +43,9 @@ class Views:
     def sql(self, query: str, params: Mapping[str, Any] | None = None) -> pa.Table:
         """The query's answer as Arrow; a statement without an answer gives an empty table."""
         for table in TABLES:
-            if table.name not in self._made and re.search(rf"\b{table.name}\b", query, re.IGNORECASE):
+            if table.name not in self._made and re.search(
+                rf"\b{table.name}\b", query, re.IGNORECASE
+            ):
                 self._make(table)
                 self._made.add(table.name)
         used = {name: value for name, value in (params or {}).items() if f"${name}" in query}
@@ -49,7 +53,9 @@ class Views:
             relation = self._connection.sql(query, params=used or None)
         except duckdb.Error as error:
             raise LakeError(f"The query cannot be answered: {error}") from error
-        if relation is None:
+        if (
+            cast(object, relation) is None
+        ):  # a statement without an answer, which DuckDB's types leave out
             return pa.table({})
         try:
             return relation.to_arrow_table()
@@ -76,7 +82,9 @@ class Views:
             else:  # files older than the column
                 columns.append(f'NULL AS "{column.name}"')
         # Metrics come from scorers' definitions, but an older file may hold any name: quote it.
-        columns += ['"' + name.replace('"', '""') + '"' for name in relation.columns if name not in known]
+        columns += [
+            '"' + name.replace('"', '""') + '"' for name in relation.columns if name not in known
+        ]
         relation.project(", ".join(columns)).create_view(table.name)
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import evalkit
+from evalkit.version import __version__
 from evalkit.config import Settings, day_bounds
 from evalkit.metrics import Metric
 from evalkit.reporting import archive, charts, sections
@@ -161,7 +161,7 @@ def templates(settings: Settings, edition: Edition) -> dict[str, Any]:
         "history": edition.history,
         "metrics": metrics,
         "shared_sql": edition.shared_sql,
-        "evalkit_version": evalkit.__version__,
+        "evalkit_version": __version__,
         "config_hash": settings.fingerprint,
         "metric": partial(metric_of, metrics),
         "headline_of": partial(headline_of, metrics=metrics, today=edition.day),

@@ -26,7 +26,9 @@ def test_a_real_airflow_runs_the_night(tmp_path: Path) -> None:
 
     home = tmp_path / "airflow"
     (home / "dags").mkdir(parents=True)
-    shutil.copyfile(ROOT / "jobs" / "airflow" / "evalkit_nightly.py", home / "dags" / "evalkit_nightly.py")
+    shutil.copyfile(
+        ROOT / "jobs" / "airflow" / "evalkit_nightly.py", home / "dags" / "evalkit_nightly.py"
+    )
     config = configured(tmp_path)
     environment = os.environ | {
         "AIRFLOW_HOME": str(home),

@@ -20,11 +20,17 @@ DAY = dt.date(2026, 11, 22)
 
 def rows(table: Table, day: dt.date, *values: dict[str, object]) -> pa.Table:
     blank: dict[str, object] = dict.fromkeys(column.name for column in table.columns)
-    return pa.Table.from_pylist([blank | {"day": day} | value for value in values], schema=table.schema)
+    return pa.Table.from_pylist(
+        [blank | {"day": day} | value for value in values], schema=table.schema
+    )
 
 
 def interactions(day: dt.date, n: int) -> pa.Table:
-    return rows(INTERACTIONS, day, *({"interaction_id": f"{day}-{i:04}", "query": f"q{i}"} for i in range(n)))
+    return rows(
+        INTERACTIONS,
+        day,
+        *({"interaction_id": f"{day}-{i:04}", "query": f"q{i}"} for i in range(n)),
+    )
 
 
 def test_an_empty_lake_answers_with_empty_tables(tmp_path: Path) -> None:
@@ -58,9 +64,15 @@ def test_a_row_of_another_day_is_refused(tmp_path: Path) -> None:
 
 def test_parts_of_the_ledger_do_not_touch_each_other(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
-    lake.replace(LEDGER, DAY, rows(LEDGER, DAY, {"kind": "hour", "received": 3}), part={"kind": "hour"})
-    lake.replace(LEDGER, DAY, rows(LEDGER, DAY, {"kind": "mail", "status": "owed"}), part={"kind": "mail"})
-    lake.replace(LEDGER, DAY, rows(LEDGER, DAY, {"kind": "hour", "received": 4}), part={"kind": "hour"})
+    lake.replace(
+        LEDGER, DAY, rows(LEDGER, DAY, {"kind": "hour", "received": 3}), part={"kind": "hour"}
+    )
+    lake.replace(
+        LEDGER, DAY, rows(LEDGER, DAY, {"kind": "mail", "status": "owed"}), part={"kind": "mail"}
+    )
+    lake.replace(
+        LEDGER, DAY, rows(LEDGER, DAY, {"kind": "hour", "received": 4}), part={"kind": "hour"}
+    )
     found = lake.sql("SELECT kind, received, status FROM ledger ORDER BY kind").to_pylist()
     assert found == [
         {"kind": "hour", "received": 4, "status": None},
@@ -84,7 +96,13 @@ def test_a_new_metric_is_a_new_column_and_old_days_have_null(tmp_path: Path) -> 
     lake = Lake(str(tmp_path))
     for day, metric in ((DAY, "old"), (DAY + dt.timedelta(days=1), "new")):
         schema = scores_schema([(metric, "a metric")])
-        row = {"day": day, "interaction_id": "a", metric: 0.5, f"{metric}__status": "ok", "evidence": []}
+        row = {
+            "day": day,
+            "interaction_id": "a",
+            metric: 0.5,
+            f"{metric}__status": "ok",
+            "evidence": [],
+        }
         lake.replace(SCORES, day, pa.Table.from_pylist([row], schema=schema))
     found = lake.sql("SELECT old, new FROM scores ORDER BY day").to_pylist()
     assert found == [{"old": 0.5, "new": None}, {"old": None, "new": 0.5}]
@@ -101,8 +119,12 @@ def test_batches_have_exactly_the_rows_asked_for_in_order(tmp_path: Path) -> Non
 def test_values_are_bound_and_text_is_never_sql(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     hostile = "'; DROP VIEW interactions; --"
-    lake.replace(INTERACTIONS, DAY, rows(INTERACTIONS, DAY, {"interaction_id": "a", "query": hostile}))
-    found = lake.sql("SELECT interaction_id FROM interactions WHERE query = $query", {"query": hostile})
+    lake.replace(
+        INTERACTIONS, DAY, rows(INTERACTIONS, DAY, {"interaction_id": "a", "query": hostile})
+    )
+    found = lake.sql(
+        "SELECT interaction_id FROM interactions WHERE query = $query", {"query": hostile}
+    )
     assert found.to_pylist() == [{"interaction_id": "a"}]
     with pytest.raises(LakeError, match="cannot be answered"):
         lake.sql("SELECT nonsense FROM interactions")
@@ -117,7 +139,9 @@ def test_a_query_sees_tables_and_not_the_programs_variables(tmp_path: Path) -> N
 
 def test_runs_at_the_same_time_never_mix_their_rows(tmp_path: Path) -> None:
     def write(k: int) -> None:
-        Lake(str(tmp_path)).replace(INTERACTIONS, DAY, rows(INTERACTIONS, DAY, *({"query": str(k)} for _ in range(20))))
+        Lake(str(tmp_path)).replace(
+            INTERACTIONS, DAY, rows(INTERACTIONS, DAY, *({"query": str(k)} for _ in range(20)))
+        )
 
     write(0)
     with ThreadPoolExecutor(4) as pool:
@@ -145,19 +169,26 @@ row_values = st.fixed_dictionaries(
         "latency_ms": st.none() | st.floats(allow_nan=False, allow_infinity=False),
         "tokens_input": st.none() | st.integers(0, 2**60),
         "relevant_ids": st.none() | st.lists(text, max_size=3),
-        "attributes": st.none() | st.dictionaries(text, text, max_size=3).map(lambda d: list(d.items())),
+        "attributes": st.none()
+        | st.dictionaries(text, text, max_size=3).map(lambda d: list(d.items())),
     }
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(first=st.lists(row_values, max_size=6), second=st.lists(row_values, max_size=6))
 def test_whatever_is_committed_reads_back_exactly(
-    tmp_path_factory: pytest.TempPathFactory, first: list[dict[str, object]], second: list[dict[str, object]]
+    tmp_path_factory: pytest.TempPathFactory,
+    first: list[dict[str, object]],
+    second: list[dict[str, object]],
 ) -> None:
     lake = Lake(str(tmp_path_factory.mktemp("lake")))
     for values in (first, second):
         written = rows(INTERACTIONS, DAY, *values)
         lake.replace(INTERACTIONS, DAY, written)
         assert lake.read(INTERACTIONS, DAY, DAY).equals(written)
-        assert lake.sql("SELECT count(*) AS n FROM interactions").to_pylist() == [{"n": len(values)}]
+        assert lake.sql("SELECT count(*) AS n FROM interactions").to_pylist() == [
+            {"n": len(values)}
+        ]

@@ -86,8 +86,16 @@ def evalkit(*args: str, timeout: float = 1200) -> subprocess.CompletedProcess[st
     """The command line in a process of its own, without network: a namespace where the kernel allows, a guard always."""
     command = [sys.executable, "-c", OFFLINE, *args]
     alone = shutil.which("unshare")
-    if alone and subprocess.run([alone, "-rn", "true"], capture_output=True, check=False).returncode == 0:
+    if (
+        alone
+        and subprocess.run([alone, "-rn", "true"], capture_output=True, check=False).returncode == 0
+    ):
         command = [alone, "-rn", *command]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=timeout, check=False, env=os.environ | {"NO_COLOR": "1"}
+        command,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        env=os.environ | {"NO_COLOR": "1"},
     )

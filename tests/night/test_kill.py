@@ -29,7 +29,9 @@ def prepare(folder: Path) -> Path:
     """Two nights of some dozen interactions: small, so that thirty cold starts fit into some minutes."""
     (folder / "logs").mkdir(parents=True)
     for day in DAYS:
-        lines = gzip.decompress((SAMPLE / "logs" / f"{day}.jsonl.gz").read_bytes()).splitlines(keepends=True)
+        lines = gzip.decompress((SAMPLE / "logs" / f"{day}.jsonl.gz").read_bytes()).splitlines(
+            keepends=True
+        )
         (folder / "logs" / f"{day}.jsonl").write_bytes(b"".join(lines[:30] + lines[-4:]))
     shutil.copyfile(SAMPLE / "prices.json", folder / "prices.json")
     (folder / "evalkit.toml").write_text(
@@ -40,8 +42,21 @@ def prepare(folder: Path) -> Path:
 
 
 def start(config: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "evalkit", "backfill", "-c", str(config), "--from", DAYS[0], "--to", DAYS[1]]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    command = [
+        sys.executable,
+        "-m",
+        "evalkit",
+        "backfill",
+        "-c",
+        str(config),
+        "--from",
+        DAYS[0],
+        "--to",
+        DAYS[1],
+    ]
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
 
 
 def tables(folder: Path) -> dict[str, pa.Table]:
@@ -52,7 +67,9 @@ def tables(folder: Path) -> dict[str, pa.Table]:
         keep = [name for name in rows.column_names if name not in VOLATILE]
         rows = rows.select(keep)
         if table.name == "ledger":
-            rows = rows.sort_by([("day", "ascending"), ("kind", "ascending"), ("hour", "ascending")])
+            rows = rows.sort_by(
+                [("day", "ascending"), ("kind", "ascending"), ("hour", "ascending")]
+            )
         found[table.name] = rows
     return found
 

@@ -14,7 +14,9 @@ from tests.night.sample import SAMPLE, Nights
 
 pytestmark = pytest.mark.timeout(1500)
 
-INCIDENTS: list[dict[str, Any]] = tomllib.loads((SAMPLE / "incidents.toml").read_text("utf-8"))["incident"]
+INCIDENTS: list[dict[str, Any]] = tomllib.loads((SAMPLE / "incidents.toml").read_text("utf-8"))[
+    "incident"
+]
 #: Which kinds of finding name which kind of incident.
 NAMES = {
     "prompt_version": {"prompt_version"},
@@ -27,14 +29,22 @@ NAMES = {
 EXPECTED = [incident for incident in INCIDENTS if incident["kind"] in NAMES]
 #: The metrics that are about the incident itself, not its side effects.
 ABOUT = {
-    "stale_retrieval": {"context_relevance", "context_precision", "groundedness", "hallucination", "answer_relevance"},
+    "stale_retrieval": {
+        "context_relevance",
+        "context_precision",
+        "groundedness",
+        "hallucination",
+        "answer_relevance",
+    },
     "weaker_model": {"model_fallback", "hallucination", "groundedness"},
     "latency_spike": {"latency_ms", "ttft_ms", "failed"},
 }
 
 
 def new_findings(nights: Nights) -> list[dict[str, Any]]:
-    return nights.lake.sql("SELECT * FROM findings WHERE status = 'new' ORDER BY day, finding_id").to_pylist()
+    return nights.lake.sql(
+        "SELECT * FROM findings WHERE status = 'new' ORDER BY day, finding_id"
+    ).to_pylist()
 
 
 def touches(finding: dict[str, Any], incident: dict[str, Any]) -> bool:
@@ -95,7 +105,11 @@ def test_every_record_is_accounted_for(nights: Nights) -> None:
         "sum(rejected) AS rejected FROM ledger WHERE kind = 'hour'"
     ).to_pylist()[0]
     head = tomllib.loads((SAMPLE / "incidents.toml").read_text("utf-8"))["sample"]
-    assert counts["received"] == counts["accepted"] + counts["duplicate"] + counts["rejected"] == head["lines"]
+    assert (
+        counts["received"]
+        == counts["accepted"] + counts["duplicate"] + counts["rejected"]
+        == head["lines"]
+    )
     assert counts["accepted"] == head["interactions"] == nights.lake.read(INTERACTIONS).num_rows
     assert nights.lake.read(SCORES).num_rows == head["interactions"]
 
@@ -107,7 +121,7 @@ def test_no_metric_is_without_a_reason(nights: Nights) -> None:
         if name.endswith("__status"):
             metric = name.removesuffix("__status")
             wrong = nights.lake.sql(
-                f'SELECT count(*) AS n FROM scores WHERE ("{metric}" IS NOT NULL) <> (coalesce("{name}", \'\') = \'ok\') '
+                f"SELECT count(*) AS n FROM scores WHERE (\"{metric}\" IS NOT NULL) <> (coalesce(\"{name}\", '') = 'ok') "
                 f'OR isnan("{metric}")'
             )
             assert wrong.to_pylist() == [{"n": 0}], metric
