@@ -164,11 +164,8 @@ class Lake:
                 f"{interaction_id!r}: {many} with it. Copy the id from the page or the mail."
             )
         key = {"id": rows[0]["interaction_id"], "day": rows[0]["day"]}
-        where = "WHERE day = $day AND interaction_id = $id"
-        scores = self.tables.sql(f"SELECT * FROM scores {where}", key).to_pylist()  # noqa: S608 (constant)
-        labels = self.tables.sql(
-            f"SELECT metric, value, by, at FROM labels {where}", key
-        ).to_pylist()  # noqa: S608
+        scores = self.tables.sql(query("scores_of"), key).to_pylist()
+        labels = self.tables.sql(query("labels_of"), key).to_pylist()
         return {"interaction": rows[0], "scores": scores[0] if scores else {}, "labels": labels}
 
     def _day(self, day: str | date | None) -> date:

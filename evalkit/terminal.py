@@ -53,18 +53,11 @@ _STYLES = {
     "info": "blue",
 }
 #: Characters that move a terminal's cursor, colour or direction: logged text may hold them, a terminal may not get them.
+_CONTROL_RANGES = ((0, 9), (11, 13), (14, 32), (127, 160), (0x202A, 0x202F), (0x2066, 0x206A))
 _CONTROL = {
     code: "\N{REPLACEMENT CHARACTER}"
-    for code in (
-        *range(9),
-        11,
-        12,
-        *range(14, 32),
-        127,
-        *range(128, 160),
-        *range(0x202A, 0x202F),
-        *range(0x2066, 0x206A),
-    )
+    for start, stop in _CONTROL_RANGES
+    for code in range(start, stop)
 }
 
 

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalkit.version import __version__
 from evalkit.config import Settings, day_bounds
 from evalkit.metrics import Metric
 from evalkit.reporting import archive, charts, sections
@@ -19,6 +18,7 @@ from evalkit.reporting.sections import Rendered
 from evalkit.reporting.summary import NightSummary
 from evalkit.reporting.verdict import Verdict, effect, got_worse, headline_of, verdict
 from evalkit.reporting.words import label, metric_of, prose, since, where
+from evalkit.version import __version__
 
 if TYPE_CHECKING:
     from evalkit.lake import Lake
