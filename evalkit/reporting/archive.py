@@ -26,6 +26,8 @@ __all__ = ["publish", "write"]
 _PAGE = re.compile(r"\A\d{4}-\d{2}-\d{2}\.html\Z")
 #: The list of nights goes back this far; older pages stay where they are.
 _MOST_NIGHTS = 400
+#: Which headline metrics the list shows when there is no room for all: judgements before measures.
+_UNITS = ("probability", "score", "share", "ms", "usd", "tokens")
 
 
 def publish(
@@ -88,7 +90,8 @@ def _index(settings: Settings, lake: Lake, pack: Pack, folder: Path, edition: Ed
     days = sorted((date.fromisoformat(path.stem) for path in _pages(folder)), reverse=True)[
         :_MOST_NIGHTS
     ]
-    shown = [metric for metric in edition.metrics.values() if metric.headline][:4]
+    named = [metric for metric in edition.metrics.values() if metric.headline]
+    shown = sorted(named, key=lambda metric: _UNITS.index(metric.unit))[:3]
     params = {"first": min(days), "last": max(days), "metrics": [metric.name for metric in shown]}
     facts = sections.answer(lake.sql, pack.text("sql/nights.sql"), params)
     means = sections.answer(lake.sql, pack.text("sql/night_figures.sql"), params)
@@ -104,6 +107,7 @@ def _index(settings: Settings, lake: Lake, pack: Pack, folder: Path, edition: Ed
                 "status": status,
                 "new": row.get("new", 0),
                 "open": row.get("open", 0),
+                "news": row.get("news"),
                 "n": row.get("n"),
                 "figures": [short(level.get((day, metric.name)), metric.unit) for metric in shown],
             }

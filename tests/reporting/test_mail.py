@@ -66,7 +66,7 @@ def test_the_mail_is_text_and_html_with_its_charts(told, settings):
 
 def test_the_subject_says_what_happened(told, settings):
     message = composed(told, settings)
-    assert message["Subject"] == "evalkit 2026-11-22: 2 new findings - hallucination on /ask is up"
+    assert message["Subject"] == "evalkit 2026-11-22: 2 new findings - prompt tokens are up"
     good = composed(told, settings, "empty")
     assert good["Subject"] == "evalkit 2026-11-22: too early to tell"
     failed = composed(

@@ -52,7 +52,7 @@ class Outline(HTMLParser):
 
 def test_the_page_tells_the_night_from_the_verdict_down(page):
     assert Outline(page).headings == [
-        "Not a good night: hallucination on /ask is up from 0.21 to 0.34 since 12 November.",
+        "Not a good night: prompt tokens are up from 1,650 to 2,178 since 19 November.",
         "Headline figures",
         "Findings",
         "Trends",
@@ -201,7 +201,7 @@ def test_findings_stand_beside_the_page_as_csv_without_formulas(told, settings):
     path = report(settings, *told("hostile"), story.METRICS)
     text = path.with_name("2026-11-22.findings.csv").read_text()
     rows = list(csv.DictReader(io.StringIO(text)))
-    assert [row["finding_id"] for row in rows] == ["f1", "f2", "f3", "f4", "f5"]
+    assert [row["finding_id"] for row in rows] == ["f2", "f3", "f1", "f4", "f5"]
     assert not [cell for row in rows for cell in row.values() if cell[:1] in "=+@\t" and cell]
 
 

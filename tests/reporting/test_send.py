@@ -153,7 +153,7 @@ def test_a_server_that_was_down_gets_what_is_owed_oldest_first(serve, configured
     assert deliver(configured(port), lake) == Sent("sent", "to 1 address; 3 owed mails delivered")
     assert box.days == ["2026-11-19", "2026-11-20", "2026-11-21", "2026-11-22"]
     assert set(states(lake).values()) == {"sent"}
-    assert "hallucination on /ask is up" in box.mails[-1]["Subject"]
+    assert "prompt tokens are up" in box.mails[-1]["Subject"]
 
 
 def test_what_is_owed_for_more_than_a_week_is_given_up(serve, configured, lake):
