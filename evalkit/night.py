@@ -109,7 +109,8 @@ def _night(tools: Tools, day: date, say: Say, *, mail: bool) -> Night:
         say(day, "rollup", str(rollup(settings, lake, day, tools.metrics)))
         say(day, "detect", str(detect(settings, lake, day, tools.metrics)))
         summary = judge(settings, lake, day)
-        ledger.record_run(lake, _run_of(tools, summary, began))
+        # The page shows what it was made with; only a run that got to its end counts as done.
+        ledger.record_run(lake, _run_of(tools, summary, began, done=False))
         page = report(settings, lake, summary, tools.metrics)
         say(day, "report", str(page))
         sent = send(settings, lake, summary, tools.metrics) if mail else None
@@ -119,6 +120,7 @@ def _night(tools: Tools, day: date, say: Say, *, mail: bool) -> Night:
     except Exception as error:  # noqa: BLE001  (a defect of ours or of an extension: the night says so and why)
         _LOG.exception("%s could not be finished", day)
         return _give_up(tools, day, f"{type(error).__name__}: {error}", began)
+    ledger.record_run(lake, _run_of(tools, summary, began))
     return Night(summary, page, sent.status if sent else "none", time.monotonic() - began)
 
 
@@ -147,8 +149,8 @@ def step(name: str, settings: Settings, day: date, say: Say) -> Night:
             mail = sent.status
         say(day, name, str(done))
         summary = judge(settings, lake, day)
-        if name == "detect":  # from here on it is known what the night came to
-            ledger.record_run(lake, _run_of(tools, summary, began))
+        if name in {"detect", "send"}:  # known what the night came to; done with it
+            ledger.record_run(lake, _run_of(tools, summary, began, done=name == "send"))
         return Night(summary, page, mail, time.monotonic() - began)
 
 
@@ -163,7 +165,7 @@ def _opened(settings: Settings) -> Iterator[Tools]:
 
 def _has_changed(tools: Tools, day: date) -> bool:
     last = ledger.last_run(tools.lake, day)
-    if last is None or last["status"] == "failed":
+    if last is None or last["status"] in {"failed", "running"}:
         return True
     return last["config_hash"] != tools.settings.fingerprint or last["versions"] != _versions(
         tools, day
@@ -181,10 +183,10 @@ def _versions(tools: Tools, day: date) -> dict[str, str]:
     }
 
 
-def _run_of(tools: Tools, summary: NightSummary, began: float) -> ledger.Run:
+def _run_of(tools: Tools, summary: NightSummary, began: float, *, done: bool = True) -> ledger.Run:
     return ledger.Run(
         day=summary.day,
-        status=summary.status,
+        status=summary.status if done else "running",
         exit_code=summary.exit_code,
         config_hash=tools.settings.fingerprint,
         versions=_versions(tools, summary.day),

@@ -304,7 +304,7 @@ LEDGER = Table(
         Column(
             "status",
             pa.string(),
-            "healthy, findings, degraded, failed; for mails sent, owed or given_up",
+            "running, healthy, findings, degraded, failed; for mails sent, owed or given_up",
         ),
         Column("exit_code", pa.int32(), "what the run told its scheduler"),
         Column("config_hash", pa.string(), "hash of the configuration"),

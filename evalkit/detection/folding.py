@@ -22,6 +22,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 #: A segment explains the whole day's change when the rest of the day moved by less than this share
 #: of it.
 _REST_AT_MOST = 1 / 3
+#: Columns by how well people know their values.
+_KNOWN_BEST = ("all", "route", "app", "provider", "model", "prompt_version")
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ def fold(candidates: Iterable[Candidate], metrics: dict[str, Metric]) -> list[Gr
         Groups, ordered by key of their lead. Of a family, a candidate stands for the others in this
         order: reported by earlier nights; of the metric that comes first in the family; a segment
         without which the whole day would hardly have moved, then the whole day, then other
-        segments; the largest effect in deviations of rows (ties: fewer rows, then name). What
+        segments; the largest effect in deviations of rows (ties to a tenth: the column that people know
+        best, fewer rows, then name). What
         overlaps with it and moved in the same direction is folded in; another value of the same
         column is a finding of its own.
     """
@@ -135,7 +138,7 @@ def _explaining(members: Sequence[Candidate]) -> set[Key]:
 
 def _rank(
     candidate: Candidate, order: tuple[str, ...], explaining: set[Key]
-) -> tuple[bool, bool, int, int, float, float, Key]:
+) -> tuple[bool, bool, int, int, float, int, float, Key]:
     metric, segment, _ = candidate.key
     place = order.index(metric) if metric in order else len(order)
     kind = 0 if candidate.key in explaining else 1 if segment == "all" else 2
@@ -144,7 +147,10 @@ def _rank(
         not candidate.open,
         place,
         kind,
-        -candidate.strength,
+        # Columns often say the same rows in other words (a route and its only prompt): to the tenth of a deviation
+        # they are one strength, and the name that people know best stands for them.
+        -round(candidate.strength, 1),
+        _KNOWN_BEST.index(segment) if segment in _KNOWN_BEST else len(_KNOWN_BEST),
         candidate.rows,
         candidate.key,
     )

@@ -155,7 +155,7 @@ def _outcome(lake: Lake, day: date) -> NightSummary:
         "WHERE kind = 'run' AND day = $day ORDER BY started_at DESC NULLS LAST LIMIT 1",
         {"day": day},
     ).to_pylist()
-    if not rows:
+    if not rows or rows[0]["status"] == "running":  # never run, or killed on the way
         return _Recorded(day, "failed", ["it was not finished."])
     row = rows[0]
     counts = {

@@ -32,7 +32,7 @@ def prepare(folder: Path) -> Path:
         lines = gzip.decompress((SAMPLE / "logs" / f"{day}.jsonl.gz").read_bytes()).splitlines(
             keepends=True
         )
-        (folder / "logs" / f"{day}.jsonl").write_bytes(b"".join(lines[:30] + lines[-4:]))
+        (folder / "logs" / f"{day}.jsonl").write_bytes(b"".join(lines[:12] + lines[-3:]))
     shutil.copyfile(SAMPLE / "prices.json", folder / "prices.json")
     (folder / "evalkit.toml").write_text(
         '[sources.gateway]\nformat = "openai_log"\npath = "logs/*.jsonl"\n'
@@ -74,6 +74,10 @@ def tables(folder: Path) -> dict[str, pa.Table]:
     return found
 
 
+def pages(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((folder / "pages").iterdir())}
+
+
 @pytest.mark.slow
 def test_killed_at_thirty_moments(tmp_path: Path) -> None:
     whole = tmp_path / "whole"
@@ -81,7 +85,7 @@ def test_killed_at_thirty_moments(tmp_path: Path) -> None:
     assert start(prepare(whole)).wait(300) in {0, 1, 2}
     duration = time.monotonic() - began
     expected = tables(whole)
-    assert expected["scores"].num_rows > 50
+    assert expected["scores"].num_rows > 20
 
     chance, killed = random.Random(20261122), 0
     for i in range(MOMENTS):
@@ -96,6 +100,9 @@ def test_killed_at_thirty_moments(tmp_path: Path) -> None:
         process.wait()
         assert start(config).wait(300) in {0, 1, 2}
         for name, rows in tables(folder).items():
-            assert rows.equals(expected[name]), f"{name} differs after a kill at moment {i}"
+            assert rows.to_pylist() == expected[name].to_pylist(), (
+                f"{name} differs after a kill at moment {i}"
+            )
+        assert pages(folder) == pages(whole), f"pages differ after a kill at moment {i}"
         shutil.rmtree(folder)
     assert killed >= MOMENTS * 0.7, f"only {killed} runs were still going when they were killed"
