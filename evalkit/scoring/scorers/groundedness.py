@@ -49,7 +49,8 @@ def groundedness(batch: Batch) -> Scores:
     people, and that small changes of fact in copied wording are mostly missed).
 
     Evidence: under `groundedness` each claim sentence, with the chunk that supports it best or
-    noted as unsupported; under `hallucination` the words, names and numbers that no context holds.
+    noted as unsupported; under `hallucination` the words, names and numbers that no context
+    holds, of sentences that are in doubt.
 
     No response, no contexts or nothing claimed: not_applicable. Cut in the log: truncated.
     Declined:
@@ -70,7 +71,7 @@ def groundedness(batch: Batch) -> Scores:
         grounded.set(row, math.fsum(1 - p for p in unsupported) / len(unsupported))
         hallucinated.set(row, float(response_model.probability(response_inputs(support)[None])[0]))
         ids = [chunk.id for chunk in chunks[row]]
-        evidence[row] = _evidence(support, unsupported, sentence_model.strict_threshold, ids)
+        evidence[row] = _evidence(support, unsupported, sentence_model, ids)
     return Scores({"groundedness": grounded, "hallucination": hallucinated}, evidence)
 
 
@@ -91,18 +92,20 @@ def statuses(batch: Batch) -> list[str | None]:
 
 
 def _evidence(
-    support: Support, unsupported: list[float], threshold: float, ids: list[str | None]
+    support: Support, unsupported: list[float], model: Logistic, ids: list[str | None]
 ) -> list[Evidence]:
     sentences: list[Evidence] = []
     for k, span in enumerate(support.spans):
-        if unsupported[k] >= threshold:
+        if unsupported[k] >= model.strict_threshold:
             sentences.append(Evidence("groundedness", span.start, span.end, None, "unsupported"))
         else:
             best = ids[int(support.chunk_evidence[k].argmax())]
             sentences.append(Evidence("groundedness", span.start, span.end, best, "supported"))
     words = [
         Evidence("hallucination", place.start, place.end, None, "unsupported")
-        for places in support.new_words
+        # A new word in a sentence that stands on its contexts is paraphrase, not news.
+        for places, doubt in zip(support.new_words, unsupported, strict=True)
+        if doubt >= model.threshold
         for place in places
     ]
     return sentences[:_MAX_SPANS] + words[:_MAX_SPANS]
