@@ -46,9 +46,8 @@ _CONFIG = Path("evalkit.toml")
 def main() -> None:
     """The console script: errors become one message and exit code 3."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as stop:
-        sys.exit(stop.exit_code)
+        # Not standalone, so that errors come here; an exit code then comes back as the result.
+        code = app(standalone_mode=False)
     except typer.Abort:
         sys.exit(130)
     except EvalkitError as error:
@@ -60,6 +59,7 @@ def main() -> None:
             raise
         usage()
         sys.exit(3)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 @contextmanager
@@ -122,7 +122,7 @@ def backfill(
         raise ConfigError(f"--from {first} is after --to {last}. Swap them.")
     settings = load(config)
     days = [first + timedelta(days=i) for i in range((last - first).days + 1)]
-    done = night.backfill(settings, days, terminal.progress(as_json), again=again)
+    done = night.backfill(settings, days, terminal.progress(as_json, {"score"}), again=again)
     terminal.nights(done, len(days), as_json)
     raise typer.Exit(done[-1].exit_code if done else 0)
 

@@ -31,11 +31,9 @@ from evalkit.scoring import metrics, score, scorer_fingerprint
 from evalkit.verdict import NightSummary, failed, judge
 from evalkit.version import __version__
 
-__all__ = ["STEPS", "Night", "backfill", "run", "step"]
+__all__ = ["Night", "backfill", "run", "step"]
 
 _LOG = logging.getLogger(__name__)
-
-STEPS = ("ingest", "score", "rollup", "detect", "report", "send")
 
 #: Gets one line for each thing that is done: (day, step, what).
 Say = Callable[[date, str, str], None]

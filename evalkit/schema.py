@@ -38,7 +38,8 @@ class Column:
     comment: str
 
     def field(self) -> pa.Field:
-        return pa.field(self.name, self.type, metadata={"comment": self.comment})
+        # Without the comment: Delta refuses a column whose metadata differs from what was stored before.
+        return pa.field(self.name, self.type)
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,7 @@ class Table:
 
     @property
     def schema(self) -> pa.Schema:
-        return pa.schema(
-            [column.field() for column in self.columns],
-            metadata={"row": self.row, "table": self.name},
-        )
+        return pa.schema([column.field() for column in self.columns])
 
     def empty(self) -> pa.Table:
         return self.schema.empty_table()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ __all__ = [
     "trend",
 ]
 
+STEPS = ("ingest", "score", "rollup", "detect", "report", "send")
 _STYLES = {
     "healthy": "green",
     "findings": "yellow",
@@ -100,12 +102,12 @@ def error(message: str) -> None:
     )
 
 
-def progress(as_json: bool) -> Callable[[date, str, str], None]:
-    """One line per step on the error stream, so that what a verb prints can be piped."""
+def progress(as_json: bool, steps: Container[str] = STEPS) -> Callable[[date, str, str], None]:
+    """One line for each of these steps on the error stream, so that what a verb prints can be piped."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def say(day: date, step: str, what: str) -> None:
-        if not as_json:
+        if not as_json and step in steps:
             console.print(f"[dim]{day}[/dim]  {step:<7} {escape(safe(what))}")
 
     return say
@@ -194,14 +196,14 @@ def nights(done: Sequence[Night], asked: int, as_json: bool) -> None:
     console.print()
     for item in done:
         summary = item.summary
-        new = [finding for finding in summary.findings if finding["status"] == "new"]
-        what = "; ".join(str(finding["title"]) for finding in new) or " ".join(
-            summary.reasons if summary.status == "failed" else []
-        )
-        console.print(
-            f"{summary.day}  [{_STYLES[summary.status]}]{summary.status:<8}[/]  "
-            f"{summary.counts.get('accepted', 0):>6}  {escape(safe(what))}"
-        )
+        new = [str(finding["title"]) for finding in summary.findings if finding["status"] == "new"]
+        news = "; ".join(new) or (" ".join(summary.reasons) if summary.status == "failed" else "")
+        if news:
+            style = _STYLES[summary.status]
+            console.print(f"{summary.day}  [{style}]{summary.status:<8}[/]  {escape(safe(news))}")
+    states = Counter(item.summary.status for item in done)
+    told = ", ".join(f"{states[name]} {name}" for name in _STYLES if states[name])
+    console.print(f"{len(done)} nights: {told}. The nights with news stand above.")
     night(done[-1], as_json=False)
 
 
