@@ -32,7 +32,7 @@ def prepare(folder: Path) -> Path:
         lines = gzip.decompress((SAMPLE / "logs" / f"{day}.jsonl.gz").read_bytes()).splitlines(
             keepends=True
         )
-        (folder / "logs" / f"{day}.jsonl").write_bytes(b"".join(lines[:12] + lines[-3:]))
+        (folder / "logs" / f"{day}.jsonl").write_bytes(b"".join(lines[:7] + lines[-3:]))
     shutil.copyfile(SAMPLE / "prices.json", folder / "prices.json")
     (folder / "evalkit.toml").write_text(
         '[sources.gateway]\nformat = "openai_log"\npath = "logs/*.jsonl"\n'
@@ -85,7 +85,7 @@ def test_killed_at_thirty_moments(tmp_path: Path) -> None:
     assert start(prepare(whole)).wait(300) in {0, 1, 2}
     duration = time.monotonic() - began
     expected = tables(whole)
-    assert expected["scores"].num_rows > 20
+    assert expected["scores"].num_rows > 10
 
     chance, killed = random.Random(20261122), 0
     for i in range(MOMENTS):
