@@ -96,9 +96,10 @@ def subject(edition: Edition) -> str:
         text = f"{'the night failed' if status == 'failed' else 'incomplete'} - {reason}"
     elif worth:
         what = plural(new, "new finding") if new else plural(len(worth), "ongoing finding")
+        first = next((f for f in worth if f["status"] == "new"), worth[0])
         # The figures stand in the mail; in the subject they would push the place out of sight.
         top = re.sub(
-            r" (up|down) from \S+( \S+)? to .*$", r" \1", headline_of(worth[0], edition.metrics)
+            r" (up|down) from \S+(\s\S+)? to .*$", r" \1", headline_of(first, edition.metrics)
         )
         text = f"{what} - {top[:1].lower()}{top[1:]}"
     else:
