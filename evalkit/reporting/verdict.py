@@ -69,9 +69,15 @@ def verdict(
             _lower_end(reason) for reason in reasons[1:4] if reason.rstrip(".") not in told
         )
         also = f"{also}." if also else ""
-        if worth:
-            said = _first_small(headline_of(worth[0], metrics, night.day))
-            top = f"Besides, {said}{_since(worth[0], night)}."
+        told_already = {reason.rstrip(".") for reason in reasons}
+        more = [
+            finding
+            for finding in worth
+            if prose(clean(finding["title"] or "", 400), night.day).rstrip(".") not in told_already
+        ]
+        if more:
+            what = _first_small(headline_of(more[0], metrics, night.day))
+            top = f"Besides, {what}{_since(more[0], night)}."
             also = f"{also} {top}".strip()
         return Verdict(tone, word, lead, clip(rest, 400), "", clip(also, 600))
     if night.status == "findings" and open_ones:
@@ -127,7 +133,9 @@ def effect(finding: Mapping[str, Any], metrics: Mapping[str, Metric]) -> str:
         return ""
     metric = metrics.get(finding["metric"] or "")
     unit = metric.unit if metric else "score"
-    if finding["effect_kind"] == "ratio":
+    if finding["metric"] is None:  # a count of records
+        text = [f"{number:+,.0f}" for number in (value, lower, upper) if number is not None]
+    elif finding["effect_kind"] == "ratio":
         text = [f"{number * 100:+,.0f} %" for number in (value, lower, upper) if number is not None]
     elif unit == "share":
         text = [f"{number * 100:+.1f}" for number in (value, lower, upper) if number is not None]
