@@ -67,7 +67,12 @@ class Tools:
 def run(settings: Settings, day: date, say: Say) -> Night:
     """One whole night, from the sources to the mail. What cannot be finished is a night that failed, not an error."""
     with _opened(settings) as tools:
-        return _nights(tools, [day], say, again=True, mail=True)[0]
+        night = _nights(tools, [day], say, again=True, mail=True)[0]
+        try:
+            tools.lake.tidy()
+        except EvalkitError as error:  # the night is done: what is left over is no reason to call it off
+            _LOG.warning("%s", error)
+        return night
 
 
 def backfill(

@@ -57,7 +57,8 @@ class Lake:
         Args:
             table: which table; `data` has its columns (`scores` may have more).
             day: the day; rows of other days are refused.
-            data: the new rows, any number, also none. A reader is consumed as it is written.
+            data: the new rows, any number, also none. A table keeps its order; a reader is consumed as it is
+                written, by several threads, and its batches may be stored in another order.
             part: values of the further partition columns, for example `{"kind": "run"}`.
             meta: what the table's history says about the commit, for example the run's id.
 
@@ -105,8 +106,12 @@ class Lake:
         removed = 0
         for table in TABLES:
             delta = self._delta(table)
-            if delta is not None:
+            if delta is None:
+                continue
+            try:
                 removed += len(delta.vacuum(retention_hours=_KEEP_HOURS, dry_run=False, full=True))
+            except (DeltaError, OSError) as error:
+                raise LakeError(f"{table.name}: old files cannot be removed: {error}") from error
         return removed
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────
@@ -118,7 +123,7 @@ class Lake:
         end: date | None = None,
         columns: list[str] | None = None,
     ) -> pa.Table:
-        """The rows from `start` to `end` (both included), by day, each day in the order it was written."""
+        """The rows from `start` to `end` (both included), by day, each day in the order it was stored."""
         dataset = self._dataset(table)
         names = columns or None
         if dataset is None:

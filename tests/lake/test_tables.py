@@ -151,6 +151,16 @@ def test_runs_at_the_same_time_never_mix_their_rows(tmp_path: Path) -> None:
     assert len(set(queries)) == 1
 
 
+def test_tidying_takes_nothing_that_a_reader_may_need(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    for n in (5, 4):
+        lake.replace(INTERACTIONS, DAY, interactions(DAY, n))
+    files = sorted(path.name for path in tmp_path.rglob("*.parquet"))
+    assert lake.tidy() == 0, "the replaced day is younger than a week"
+    assert sorted(path.name for path in tmp_path.rglob("*.parquet")) == files
+    assert lake.count(INTERACTIONS, DAY) == 4
+
+
 def test_the_digest_tells_values_apart_and_not_files(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     lake.replace(INTERACTIONS, DAY, interactions(DAY, 5))
