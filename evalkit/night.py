@@ -70,7 +70,9 @@ def run(settings: Settings, day: date, say: Say) -> Night:
         night = _nights(tools, [day], say, again=True, mail=True)[0]
         try:
             tools.lake.tidy()
-        except EvalkitError as error:  # the night is done: what is left over is no reason to call it off
+        except (
+            EvalkitError
+        ) as error:  # the night is done: what is left over is no reason to call it off
             _LOG.warning("%s", error)
         return night
 

@@ -190,7 +190,7 @@ class Lake:
             LakeError: the query is wrong; the message is DuckDB's.
         """
         if self._views is None:
-            self._views = Views(self.files, self._storage if "://" in self.url else None)
+            self._views = Views(self.files, self._dataset if "://" in self.url else None)
         return self._views.sql(query, params)
 
     def refresh(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import duckdb
 import pyarrow as pa
+import pyarrow.dataset as ds
 
 from evalkit.errors import LakeError
 from evalkit.schema import TABLES, Table
@@ -25,20 +26,21 @@ class Views:
 
     Args:
         files: gives the Parquet files of a table's newest version.
-        storage: options of an object store, or None for local files.
+        dataset: gives the table as a dataset instead, for files that DuckDB cannot reach by itself (S3).
     """
 
     def __init__(
-        self, files: Callable[[Table], list[str]], storage: Mapping[str, str] | None
+        self,
+        files: Callable[[Table], list[str]],
+        dataset: Callable[[Table], ds.Dataset | None] | None,
     ) -> None:
         self._files = files
+        self._dataset = dataset
         self._made: set[str] = set()
         self._connection = duckdb.connect(":memory:", config=_CONFIG)
         # A query sees tables, not this program's variables.
         self._connection.execute("SET python_enable_replacements = false")
         self._connection.execute("SET TimeZone = 'UTC'")
-        if storage is not None:
-            self._connection.register_filesystem(_s3(storage))
 
     def sql(self, query: str, params: Mapping[str, Any] | None = None) -> pa.Table:
         """The query's answer as Arrow; a statement without an answer gives an empty table."""
@@ -66,13 +68,7 @@ class Views:
         self._connection.close()
 
     def _make(self, table: Table) -> None:
-        files = self._files(table)
-        if not files:
-            name = f"_no_{table.name}"
-            self._connection.register(name, table.empty())
-            self._connection.table(name).create_view(table.name)
-            return
-        relation = self._connection.read_parquet(files, union_by_name=True, hive_partitioning=True)
+        relation = self._relation(table)
         present = set(relation.columns)
         known = [column.name for column in table.columns]
         columns = []
@@ -87,15 +83,15 @@ class Views:
         ]
         relation.project(", ".join(columns)).create_view(table.name)
 
-
-def _s3(storage: Mapping[str, str]) -> Any:
-    try:
-        import s3fs
-    except ImportError:
-        raise LakeError("The lake is on S3: install evalkit[s3].") from None
-    low = {name.lower(): value for name, value in storage.items()}
-    return s3fs.S3FileSystem(
-        key=low.get("aws_access_key_id"),
-        secret=low.get("aws_secret_access_key"),
-        endpoint_url=low.get("aws_endpoint_url"),
-    )
+    def _relation(self, table: Table) -> duckdb.DuckDBPyRelation:
+        source: ds.Dataset | pa.Table | None = None
+        files: list[str] = []
+        if self._dataset is not None:
+            source = self._dataset(table)
+        else:
+            files = self._files(table)
+        if files:
+            return self._connection.read_parquet(files, union_by_name=True, hive_partitioning=True)
+        name = f"_{table.name}"
+        self._connection.register(name, table.empty() if source is None else source)
+        return self._connection.table(name)
