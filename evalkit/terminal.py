@@ -347,7 +347,13 @@ def interaction(found: Mapping[str, Any], metrics: Mapping[str, Metric], as_json
             if span["note"] == "unsupported":
                 text.stylize("bold red underline", span["start"], span["end"])
         console.print(text)
-        words = [answer[s["start"] : s["end"]] for s in evidence if s["note"] == "unsupported"]
+        marked = [(s["start"], s["end"]) for s in evidence if s["note"] == "unsupported"]
+        whole = [
+            (start, end)
+            for start, end in marked
+            if not any(o != (start, end) and o[0] <= start and end <= o[1] for o in marked)
+        ]
+        words = [answer[start:end] for start, end in sorted(set(whole))]
         if words:
             console.print(Text(safe("without support: " + " | ".join(words)), style="red"))
     grid = Table(box=None, pad_edge=False, show_header=False)
