@@ -79,6 +79,7 @@ def pages(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)
 def test_killed_at_thirty_moments(tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     began = time.monotonic()
