@@ -55,9 +55,8 @@ class Views:
             relation = self._connection.sql(query, params=used or None)
         except duckdb.Error as error:
             raise LakeError(f"The query cannot be answered: {error}") from error
-        if (
-            cast(object, relation) is None
-        ):  # a statement without an answer, which DuckDB's types leave out
+        # A statement without an answer gives None, which DuckDB's types leave out.
+        if cast(object, relation) is None:
             return pa.table({})
         try:
             return relation.to_arrow_table()
