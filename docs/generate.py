@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -98,14 +99,19 @@ def commands() -> str:
     """Every verb's own help."""
     root = typer.main.get_command(app)
     context = click.Context(root, info_name="evalkit", max_content_width=100, terminal_width=100)
-    parts = ["# Command line\n", MADE]
-    for name in root.list_commands(context):  # type: ignore[attr-defined]
-        command = root.get_command(context, name)  # type: ignore[attr-defined]
+    return "\n".join(["# Command line\n", MADE, *_helps(root, context)])
+
+
+def _helps(group: click.Command, context: click.Context) -> Iterator[str]:
+    """The help of each verb of a group, and of the verbs below it."""
+    for name in group.list_commands(context):  # type: ignore[attr-defined]
+        command = group.get_command(context, name)  # type: ignore[attr-defined]
         inner = click.Context(
             command, info_name=name, parent=context, max_content_width=100, terminal_width=100
         )
-        parts.append(f"## evalkit {name}\n\n```\n{command.get_help(inner)}\n```\n")
-    return "\n".join(parts)
+        yield f"## {inner.command_path}\n\n```\n{command.get_help(inner)}\n```\n"
+        if hasattr(command, "list_commands"):
+            yield from _helps(command, inner)
 
 
 def _cell(text: str) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
 
-from evalkit import prices
+from evalkit import labelling, prices
 from evalkit.config import EncoderSettings, Settings, parse_day
 from evalkit.encoders import open_embedder
 from evalkit.errors import DayError, EvalkitError
@@ -18,7 +18,7 @@ from evalkit.frames import interactions_from
 from evalkit.lake import Lake as Tables
 from evalkit.metrics import Metric
 from evalkit.queries import query
-from evalkit.schema import DAILY
+from evalkit.schema import DAILY, SCORES
 from evalkit.scoring import metrics as all_metrics
 from evalkit.scoring import score_table
 
@@ -167,6 +167,87 @@ class Lake:
         scores = self.tables.sql(query("scores_of"), key).to_pylist()
         labels = self.tables.sql(query("labels_of"), key).to_pylist()
         return {"interaction": rows[0], "scores": scores[0] if scores else {}, "labels": labels}
+
+    def labels(
+        self, metric: str = "hallucination", until: str | date | None = None
+    ) -> pd.DataFrame:
+        """People's verdicts on one metric, one row an interaction (the majority's), up to a day.
+
+        `probability` is how likely the row was to be asked, as a Horvitz-Thompson estimate needs it; missing where
+        nobody knows (see `labelling.consolidate`).
+        """
+        return _frame(labelling.read(self.tables, metric, self._last_day(until)))
+
+    def labels_export(
+        self,
+        file: str | Path,
+        metric: str = "hallucination",
+        n: int = 50,
+        *,
+        start: str | date | None = None,
+        until: str | date | None = None,
+        days: int = 28,
+        form: Literal["html", "csv"] | None = None,
+        by: str | None = None,
+        second: bool = False,
+        show_score: bool = False,
+        seed: int = 0,
+    ) -> labelling.Sheet:
+        """Write a sheet with the n rows most worth a person's minute, to be filled in without a network.
+
+        Args:
+            file: where to write it.
+            metric: what is asked about, a metric between 0 and 1.
+            n: how many rows.
+            start: the first day of traffic; without it `days` before the last.
+            until: the last day; without it the newest with scores.
+            days: how many days back, where no `start` is given.
+            form: "html" or "csv"; without it as the file's ending says.
+            by: who will judge.
+            second: ask again about rows that one person has judged, to see how well two agree.
+            show_score: put the score on the sheet (it sways people).
+            seed: of the draw; the same lake, arguments and seed give the same file.
+
+        Raises:
+            EvalkitError: no such metric, no row is left to ask, or another file is there already.
+        """
+        meaning = self.metrics().get(metric)
+        if meaning is None:
+            raise EvalkitError(f"No metric {metric!r}. Known: {', '.join(sorted(self.metrics()))}.")
+        last = self._last_day(until)
+        first = last - timedelta(days=days - 1) if start is None else self._day(start)
+        if first > last:
+            raise DayError(f"{first} is after {last}. Swap them.")
+        sheet = labelling.choose(
+            self.tables,
+            meaning,
+            first,
+            last,
+            n,
+            by=by,
+            second=second,
+            show_score=show_score,
+            seed=seed,
+        )
+        labelling.write(sheet, file, form)
+        return sheet
+
+    def labels_import(
+        self, files: Iterable[str | Path], by: str | None = None
+    ) -> labelling.Imported:
+        """Check files of verdicts and store them; importing the same again changes nothing.
+
+        Args:
+            files: what the sheets' pages have saved, or filled CSV sheets.
+            by: who judged, where a file does not say.
+
+        Raises:
+            LabelError: something in a file is wrong; every wrong line is named, and nothing was stored.
+        """
+        return labelling.store(self.tables, files, by)
+
+    def _last_day(self, day: str | date | None) -> date:
+        return self.tables.days(SCORES)[-1] if day is None else self._day(day)
 
     def _day(self, day: str | date | None) -> date:
         if day is None:

@@ -14,6 +14,7 @@ import typer
 from evalkit import terminal
 from evalkit.config import Settings, load, parse_day
 from evalkit.errors import ConfigError, EvalkitError
+from evalkit.schema import SCORES
 from evalkit.version import __version__
 
 __all__ = ["app", "main"]
@@ -221,22 +222,126 @@ def agreement(
         Path, typer.Argument(help="Parquet or JSONL with query, context(s), response and a label.")
     ],
     metric: Annotated[
-        str, typer.Option(help="The metric to hold against the label.")
-    ] = "hallucination",
-    label: Annotated[str, typer.Option(help="The column with people's verdicts.")] = "hallucinated",
+        list[str],
+        typer.Option(
+            help="A metric to hold against the label; again for more; `!metric` where label 1 means "
+            "that it should be low; `all` for every one, label 1 being the worse verdict."
+        ),
+    ] = ["hallucination"],  # noqa: B006
+    label: Annotated[
+        str, typer.Option(help="The column with people's verdicts; `!column` turns them around.")
+    ] = "hallucinated",
     group: Annotated[
-        str | None, typer.Option(help="Figures for each value of this column too.")
+        list[str] | None,
+        typer.Option(help="Figures for each value of this column too; again for more."),
+    ] = None,
+    spans: Annotated[
+        str | None,
+        typer.Option(
+            help="The column of spans without support, lists of {start, end} in characters of the "
+            "response; without it `labels`, where it holds such."
+        ),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="text, markdown, json or html; without it what the ending of --out says, or text.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write it to this file instead.", metavar="PATH")
     ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="For another encoder.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """How well a metric agrees with people, beside trivial baselines; nothing is fitted on FILE."""
-    from evalkit.agreement import evaluate
+    """How well metrics agree with people, beside trivial baselines; nothing is fitted on FILE."""
+    from evalkit.agreement import evaluate_many, format_of
 
+    chosen = format_of("json" if as_json and form is None else form, out)
     settings = load(config) if config is not None else Settings()
-    terminal.agreement(evaluate(file, metric, label, group, settings), as_json)
+    found = evaluate_many(file, metric, label, group, settings, spans=spans)
+    terminal.agreement(found, chosen, out)
+
+
+labels = typer.Typer(
+    help="People's verdicts: a sheet of the most useful rows out, what they say back in.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(labels, name="labels")
+
+
+@labels.command("export")
+def labels_export(
+    metric: Annotated[str, typer.Option(help="What people are asked about.")] = "hallucination",
+    n: Annotated[int, typer.Option("--n", min=1, help="How many rows.")] = 50,
+    start: Annotated[
+        str | None, typer.Option("--from", help="The first day of traffic.", metavar="DAY")
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--to", help="The last day; without it the newest scored.", metavar="DAY"),
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, help="Days back, where there is no --from.")] = 28,
+    form: Annotated[
+        str | None, typer.Option("--format", help="html or csv; without it as FILE's ending.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Write it here; else labels-METRIC-DAY.html.", metavar="FILE"),
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="Who will judge.", metavar="NAME")] = None,
+    second: Annotated[
+        bool,
+        typer.Option("--second", help="Ask again about rows that one other person has judged."),
+    ] = False,
+    show_score: Annotated[
+        bool, typer.Option("--show-score", help="Show the score; it sways people.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same rows.")] = 0,
+    config: Config = _CONFIG,
+    lake: LakePath = None,
+    as_json: Json = False,
+) -> None:
+    """Write a sheet of the rows most worth a person's minute; it works without a network."""
+    if form not in {None, "html", "csv"}:
+        raise ConfigError(f"--format {form!r}: write html or csv.")
+    asked = _lake(config, lake)
+    last = until or str(asked.tables.days(SCORES)[-1])
+    file = out or Path(f"labels-{metric}-{last}.{form or 'html'}")
+    sheet = asked.labels_export(
+        file,
+        metric,
+        n,
+        start=start,
+        until=last,
+        days=days,
+        form=form,
+        by=by,
+        second=second,
+        show_score=show_score,
+        seed=seed,
+    )
+    terminal.labels_exported(sheet, file, as_json)
+
+
+@labels.command("import")
+def labels_import(
+    files: Annotated[
+        list[Path], typer.Argument(help="What the sheets have saved, or filled CSV sheets.")
+    ],
+    by: Annotated[
+        str | None, typer.Option(help="Who judged, where a file does not say.", metavar="NAME")
+    ] = None,
+    config: Config = _CONFIG,
+    lake: LakePath = None,
+    as_json: Json = False,
+) -> None:
+    """Check filled sheets and store their verdicts; says how well two people agree."""
+    terminal.labels_imported(_lake(config, lake).labels_import(files, by), as_json)
 
 
 def _lake(config: Path, lake: Path | None):  # type: ignore[no-untyped-def]  # api is imported only when asked

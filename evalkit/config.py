@@ -113,6 +113,15 @@ class LabelsSettings(_Section):
     path: str | None = Field(
         None, description="JSONL of {source_id, metric, value, by, at}, read with every ingest"
     )
+    rate_days: int = Field(
+        28,
+        ge=1,
+        le=365,
+        description="a rate is that of so many days, with the labels of these days",
+    )
+    rate_least: int = Field(
+        30, ge=1, description="no rate with fewer labelled interactions; it is called a proxy then"
+    )
 
 
 class EncoderSettings(_Section):
@@ -138,6 +147,11 @@ class ScoringSettings(_Section):
     exclude: list[str] = Field(default_factory=list, description="not these scorers")
     batch_rows: int = Field(
         512, ge=1, le=65536, description="interactions held in memory at a time"
+    )
+    verifier: bool = Field(
+        False,
+        description="read each claim against its evidence with the verifier; false rests on words "
+        "and embeddings alone: several times faster, and blind to small changes of fact",
     )
 
 

@@ -7,6 +7,7 @@ EvalkitError                catch this at the edge (the CLI does: exit 3)
 ├── LakeError               a table cannot be read or written
 │   └── CommitConflictError another run replaced the same day at the same time
 ├── DayError                a day is not a day, or nothing was ever stored for it
+├── LabelError              a file of people's verdicts cannot be stored
 ├── ExtensionError          a scorer, source, detector, encoder or section breaks its contract
 └── DeliveryError           the mail could not be delivered (it stays owed)
 """
@@ -20,6 +21,7 @@ __all__ = [
     "DeliveryError",
     "EvalkitError",
     "ExtensionError",
+    "LabelError",
     "LakeError",
     "ModelError",
     "SourceError",
@@ -52,6 +54,10 @@ class CommitConflictError(LakeError):
 
 class DayError(EvalkitError):
     """A day is not a day, or there is nothing stored for it."""
+
+
+class LabelError(EvalkitError):
+    """A file of people's verdicts is wrong; nothing of it was stored."""
 
 
 class ExtensionError(EvalkitError):

@@ -7,7 +7,7 @@ from typing import Literal
 
 __all__ = ["Metric", "format_value"]
 
-Unit = Literal["probability", "share", "score", "ms", "tokens", "usd"]
+Unit = Literal["probability", "share", "score", "ms", "tokens", "usd", "days"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Metric:
     """One figure that a scorer gives to a row.
 
     `share` metrics are 0 or 1 per row (their mean is a rate); `probability` and `score` lie in [0, 1];
-    `ms`, `tokens` and `usd` are positive and are tested on the logarithmic scale.
+    `ms`, `tokens`, `usd` and `days` are positive and are tested on the logarithmic scale.
     `headline` metrics stand at the top of the page.
     """
 
@@ -27,7 +27,7 @@ class Metric:
 
     @property
     def scale(self) -> Literal["linear", "log"]:
-        return "log" if self.unit in {"ms", "tokens", "usd"} else "linear"
+        return "log" if self.unit in {"ms", "tokens", "usd", "days"} else "linear"
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -50,4 +50,6 @@ def format_value(value: float | None, unit: str) -> str:
         return f"${value:,.2f}" if value >= 1 else f"${value:.4g}"
     if unit == "tokens":
         return f"{value:,.0f}"
+    if unit == "days":
+        return f"{value:,.0f} days" if value >= 10 else f"{value:.1f} days"
     return f"{value:.3f}"

@@ -1,7 +1,7 @@
 """THE NIGHT: its steps in order. Read this first.
 
     source ──ingest──▶ interactions ──score──▶ scores ──rollup──▶ daily ──detect──▶ findings ──report──▶ page ──send──▶ mail
-               └──▶ rejects, prompts, labels, ledger
+               └──▶ rejects, prompts, labels, ledger     frozen rows ──score──▶ canary
 
 Each step reads tables and replaces its own table's day in one atomic commit. So any step can be run again, alone, in any
 order of days, and killed at any instant: the tables always hold whole days.
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from evalkit import prices
+from evalkit import canary, prices
 from evalkit.config import Settings
 from evalkit.detection import detect
 from evalkit.encoders import Embedder, open_embedder
@@ -62,6 +62,7 @@ class Tools:
     embedder: Embedder
     prices: prices.PriceList
     metrics: dict[str, Metric]
+    instrument: canary.Instrument
 
 
 def run(settings: Settings, day: date, say: Say) -> Night:
@@ -111,6 +112,7 @@ def _night(tools: Tools, day: date, say: Say, *, mail: bool) -> Night:
     settings, lake = tools.settings, tools.lake
     try:
         say(day, "score", str(score(settings, lake, day, tools.embedder, tools.prices)))
+        say(day, "canary", str(canary.record(lake, day, tools.instrument)))
         say(day, "rollup", str(rollup(settings, lake, day, tools.metrics)))
         say(day, "detect", str(detect(settings, lake, day, tools.metrics)))
         summary = judge(settings, lake, day)
@@ -143,6 +145,7 @@ def step(name: str, settings: Settings, day: date, say: Say) -> Night:
             done: object = ", ".join(str(taken) for taken in ingest(settings, lake, [day]))
         elif name == "score":
             done = score(settings, lake, day, tools.embedder, tools.prices)
+            say(day, "canary", str(canary.record(lake, day, tools.instrument)))
         elif name == "rollup":
             done = rollup(settings, lake, day, tools.metrics)
         elif name == "detect":
@@ -165,7 +168,8 @@ def _opened(settings: Settings) -> Iterator[Tools]:
     file = settings.prices.file
     price_list = prices.load(None if file is None else settings.path(file))
     with open_embedder(settings) as embedder:
-        yield Tools(settings, lake, embedder, price_list, metrics(settings))
+        instrument = canary.Instrument(settings, embedder, price_list)
+        yield Tools(settings, lake, embedder, price_list, metrics(settings), instrument)
 
 
 def _has_changed(tools: Tools, day: date) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 __all__ = [
+    "CANARY",
     "DAILY",
     "FINDINGS",
     "INTERACTIONS",
@@ -85,6 +86,16 @@ FEEDBACK = _list_of(
 MESSAGES = _list_of(role=pa.string(), content=pa.string())
 EVIDENCE = _list_of(
     metric=pa.string(), start=pa.int32(), end=pa.int32(), context_id=pa.string(), note=pa.string()
+)
+#: id; the days that rows were drawn from; how many were asked; the sheets whose rows were left out.
+SHEET = pa.struct(
+    [
+        pa.field("id", pa.string()),
+        pa.field("start", pa.date32()),
+        pa.field("end", pa.date32()),
+        pa.field("asked", pa.int64()),
+        pa.field("after", pa.list_(pa.string())),
+    ]
 )
 
 INTERACTIONS = Table(
@@ -206,6 +217,22 @@ DAILY = Table(
             _list_of(bin=pa.int32(), count=pa.int64()),
             "counts in the fixed bins of the metric's scale (mergeable over days and segments)",
         ),
+        Column(
+            "rate",
+            pa.float64(),
+            "share of the window's interactions that deserve the verdict, from the labels of the window and "
+            "the scores of all; the window ends with this day; NULL with too few labels",
+        ),
+        Column("rate_lower", pa.float64(), "lower end of the rate's 95 % interval"),
+        Column("rate_upper", pa.float64(), "upper end of the rate's 95 % interval"),
+        Column("n_labels", pa.int64(), "labelled interactions of the window; NULL without any"),
+        Column("rate_from", pa.date32(), "the window's first day with scored interactions"),
+        Column(
+            "rate_basis",
+            pa.string(),
+            "drawn: the labelled interactions were drawn with known probabilities; given: they are "
+            "whichever had a verdict, and need not be like the others",
+        ),
     ),
 )
 
@@ -241,15 +268,33 @@ FINDINGS = Table(
 
 LABELS = Table(
     "labels",
-    "one human verdict",
+    "one human verdict: one person on one metric of one interaction",
     (
         Column("day", pa.date32(), "the day of the interaction (partition)"),
+        Column(
+            "origin",
+            pa.string(),
+            "traffic: it came with the logs; sheet: it was asked for on a sheet (partition)",
+        ),
         Column("interaction_id", pa.string(), "the interaction"),
         Column("metric", pa.string(), "what was judged"),
-        Column("value", pa.float64(), "the verdict: 0 or 1 for yes/no metrics"),
+        Column(
+            "value",
+            pa.float64(),
+            "the verdict: 1 for yes, 0 for no; NULL when the person could not tell",
+        ),
         Column("by", pa.string(), "who judged"),
         Column("at", TIME, "when"),
+        Column("comment", pa.string(), "what they wrote beside it"),
+        Column(
+            "probability",
+            pa.float64(),
+            "how likely this row was to be put on its sheet, in (0, 1]; NULL when it was not drawn "
+            "from the traffic: it came with the logs, or was asked of a second person",
+        ),
+        Column("sheet", SHEET, "the sheet it was asked on; NULL when it came with the logs"),
     ),
+    parts=("day", "origin"),
 )
 
 PROMPTS = Table(
@@ -316,6 +361,39 @@ LEDGER = Table(
     parts=("day", "kind"),
 )
 
+CANARY = Table(
+    "canary",
+    "one metric on the frozen rows that are scored every night: when it moves, the instrument moved",
+    (
+        Column("day", pa.date32(), "the night (partition)"),
+        Column("metric", pa.string(), "the metric's name"),
+        Column("fingerprint", pa.string(), "hash of the instrument: equal ones give equal values"),
+        Column(
+            "instrument",
+            pa.map_(pa.string(), pa.string()),
+            "what the values rest on: evalkit, encoder, scorers, libraries, instruction set",
+        ),
+        Column("n_scored", pa.int64(), "frozen rows that have a value"),
+        Column("mean", pa.float64(), "mean of the values"),
+        Column(
+            "auroc",
+            pa.float64(),
+            "agreement with people on the frozen rows; NULL for metrics that their verdict is not about",
+        ),
+        Column("digest", pa.string(), "hash of the values"),
+        Column("values", pa.list_(pa.float64()), "in the order of the frozen rows; NULL for none"),
+        Column("previous_day", pa.date32(), "the night before this one; NULL on a first night"),
+        Column(
+            "previous_move",
+            pa.float64(),
+            "largest change of a row's value since then: absolute, relative for money and time; 1 where a value "
+            "came or went",
+        ),
+        Column("first_day", pa.date32(), "the night that this instrument was first seen"),
+        Column("first_move", pa.float64(), "largest change since then: anything but 0 is a fault"),
+    ),
+)
+
 TABLES: tuple[Table, ...] = (
     INTERACTIONS,
     SCORES,
@@ -325,4 +403,5 @@ TABLES: tuple[Table, ...] = (
     PROMPTS,
     REJECTS,
     LEDGER,
+    CANARY,
 )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from evalkit.agreement import Agreement
     from evalkit.doctor import Check
+    from evalkit.labelling import Imported, Sheet
     from evalkit.night import Night
     from evalkit.starter import Started
 
@@ -34,6 +35,8 @@ __all__ = [
     "checks",
     "error",
     "interaction",
+    "labels_exported",
+    "labels_imported",
     "night",
     "nights",
     "progress",
@@ -235,7 +238,7 @@ def table(answer: pa.Table, as_json: bool, as_csv: bool) -> None:
         _json(_finite(rows))
         return
     if as_csv:
-        from evalkit.reporting.csv import write_csv
+        from evalkit.text.csv import write_csv
 
         cells = [{name: _number_or_text(value) for name, value in row.items()} for row in rows]
         sys.stdout.write(write_csv(answer.column_names, cells))
@@ -365,7 +368,12 @@ def interaction(found: Mapping[str, Any], metrics: Mapping[str, Metric], as_json
     console.print()
     console.print(grid)
     for label in found["labels"]:
-        console.print(Text(safe(f"{label['by']} says {label['metric']} = {label['value']:g}")))
+        console.print(Text(safe(f"{label['by']} says {label['metric']} = {_verdict(label)}")))
+
+
+def _verdict(label: Mapping[str, Any]) -> str:
+    value = "unsure" if label["value"] is None else f"{label['value']:g}"
+    return f"{value} ({label['comment']})" if label.get("comment") else value
 
 
 def _block(console: Console, head: str, text: str | None) -> None:
@@ -423,11 +431,71 @@ def schema(name: str | None, as_json: bool) -> None:
         console.print(grid)
 
 
-def agreement(found: Agreement, as_json: bool) -> None:
-    """How well a metric agrees with people."""
-    from evalkit.agreement import to_json, to_text
-
+def labels_exported(sheet: Sheet, file: Path, as_json: bool) -> None:
+    """What a sheet holds, and what to do with it."""
+    design = sheet.design
     if as_json:
-        _json(_finite(to_json(found)))
-    else:
-        print(to_text(found))
+        _json(design.to_json() | {"file": str(file), "question": sheet.question})
+        return
+    console = _out()
+    console.print(
+        f"wrote {escape(safe(str(file)))}: {design.asked} of {design.population:,} answers "
+        f"from {design.start} to {design.end}"
+    )
+    console.print(f"  asks: {escape(safe(sheet.question))}")
+    console.print("  give it to someone, then: evalkit labels import FILE")
+
+
+def labels_imported(found: Imported, as_json: bool) -> None:
+    """What was stored of some filled sheets, and how well two people agree."""
+    pairs = [
+        {"metric": pair.metric, "first": pair.first, "second": pair.second, **vars(pair.found)}
+        for pair in found.agreement
+    ]
+    if as_json:
+        counts = {
+            name: getattr(found, name) for name in ("new", "replaced", "unchanged", "blank", "days")
+        }
+        _json(_finite(counts | {"verdicts": found.verdicts, "agreement": pairs}))
+        return
+    console = _out()
+    console.print(
+        f"{found.new} new, {found.replaced} replaced, {found.unchanged} as they were; "
+        f"{found.blank} rows still blank"
+    )
+    for name, counted in found.verdicts.items():
+        told = ", ".join(f"{count} {word}" for word, count in counted.items())
+        console.print(Text(safe(f"  {name}: {told}")))
+    for pair in found.agreement:
+        kappa = pair.found
+        if kappa.kappa is None or kappa.lower is None or kappa.upper is None:
+            said = "kappa has no value, both gave one answer throughout"
+        else:
+            said = f"kappa {kappa.kappa:.2f} (95 % interval {kappa.lower:.2f} to {kappa.upper:.2f})"
+        console.print(
+            Text(
+                safe(
+                    f"  {pair.first} and {pair.second} on {pair.metric}: {said}, "
+                    f"the same on {kappa.agreement:.0%} of {kappa.n} rows"
+                )
+            )
+        )
+
+
+def agreement(found: Sequence[Agreement], form: str, out: Path | None) -> None:
+    """How well metrics agree with people, in one of the formats, printed or written to a file.
+
+    Raises:
+        EvalkitError: the file cannot be written.
+    """
+    from evalkit.agreement import render
+
+    made = render(found, form)
+    if out is None:
+        print(safe(made), end="")
+        return
+    try:
+        out.write_text(made, encoding="utf-8")
+    except OSError as error:
+        raise EvalkitError(f"{out}: cannot be written ({error}).") from error
+    _out().print(f"wrote {escape(safe(str(out)))}")

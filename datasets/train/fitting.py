@@ -49,14 +49,23 @@ def set_weights(
     return weight * len(weight) / weight.sum()
 
 
-def fit_logistic(x: Array, label: NDArray[np.bool_], weight: Array, ridge: float) -> Fit:
+def fit_logistic(
+    x: Array,
+    label: NDArray[np.bool_],
+    weight: Array,
+    ridge: float,
+    *,
+    clip: tuple[float, float] = _CLIP,
+) -> Fit:
     """Weighted logistic regression with a ridge penalty and coefficients >= 0.
 
     Every input is made so that higher means less support; a negative weight could only be an
     accident of the sets at hand (a set of minimal edits would say that copied words are
     suspicious).
+
+    `clip` are the quantiles that inputs are cut at; (0, 1) keeps a yes that few rows have.
     """
-    low, high = np.quantile(x, _CLIP, axis=0)
+    low, high = np.quantile(x, clip, axis=0)
     clipped = np.clip(x, low, high)
     mean = np.average(clipped, axis=0, weights=weight)
     scale = np.sqrt(np.average((clipped - mean) ** 2, axis=0, weights=weight))

@@ -1,10 +1,10 @@
-"""Scores labelled rows with one metric and holds it against the labels, whole and group by
-group."""
+"""Scores labelled rows with metrics and baselines, and has the outcome compared with the labels."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from evalkit import prices
-from evalkit.agreement.baselines import baselines
+from evalkit.agreement.baselines import baselines, tfidf
+from evalkit.agreement.comparing import MIDDLE, compare
+from evalkit.agreement.figures import Agreement
 from evalkit.agreement.reading import Labelled, read
+from evalkit.agreement.spans import Span, SpanCounts, count_spans
 from evalkit.config import Settings
 from evalkit.encoders import open_embedder
 from evalkit.errors import EvalkitError
@@ -22,83 +25,40 @@ from evalkit.scoring.batch import Batch, TextEmbedder
 from evalkit.scoring.calibration import load_all, thresholds
 from evalkit.scoring.contract import Scorer
 from evalkit.scoring.selection import metrics_of, select
-from evalkit.stats import classification
 
-__all__ = ["Agreement", "Baseline", "Group", "evaluate"]
+__all__ = ["ALL", "evaluate", "evaluate_many"]
 
+#: In the place of a metric's name: every metric there is.
+ALL = "all"
 _BATCH_ROWS = 1024
-_DRAWS = 1000
-# Metrics without a threshold of their own are cut in the middle of their scale.
-_MIDDLE = 0.5
 
 
 @dataclass(frozen=True)
-class Baseline:
-    """A trivial score on the same rows, cut where it does best on them: more than it could really
-    reach."""
+class _Asked:
+    """One metric, and whether verdicts are turned around for it."""
 
-    auroc: float | None
-    f1: float | None
-    balanced_accuracy: float | None
+    metric: Metric
+    turned: bool
 
 
-@dataclass(frozen=True)
-class Group:
-    """Agreement on some rows; what cannot be said of them (one class only, no rows) is None.
+@dataclass
+class _Found:
+    """What one metric said of all rows, gathered batch by batch."""
 
-    Attributes:
-        group: "all", or the value of the group column.
-        n, positives: rows with a score, and those of them with label 1.
-        n_unscored: rows with a label and without a score (declined, truncated, nothing claimed,
-        ...).
-        auroc, auroc_lower, auroc_upper: with a 95 % bootstrap interval over whole sources.
-        auprc: average precision.
-        threshold: the shipped cut; never fitted on the rows at hand. None for an unbounded metric.
-        precision, recall, f1, balanced_accuracy, kappa: at that cut.
-        ece: expected calibration error, ten bins of equal size; None where the metric is no
-        probability.
-        baselines: always, length, overlap and cosine.
-    """
-
-    group: str
-    n: int
-    positives: int
-    n_unscored: int
-    auroc: float | None
-    auroc_lower: float | None
-    auroc_upper: float | None
-    auprc: float | None
-    threshold: float | None
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    balanced_accuracy: float | None
-    kappa: float | None
-    ece: float | None
-    baselines: Mapping[str, Baseline]
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How one metric agrees with one label; `groups[0]` is "all".
-
-    `unscored` counts rows without a score by status, `unlabelled` rows that were left out.
-    """
-
-    metric: str
-    label: str
-    groups: tuple[Group, ...]
-    unscored: Mapping[str, int]
-    unlabelled: int
+    values: list[NDArray[np.float64]] = field(default_factory=list)
+    status: list[NDArray[np.object_]] = field(default_factory=list)
+    marked: list[list[Span]] = field(default_factory=list)
+    has_evidence: bool = False
 
 
 def evaluate(
     source: Path | str | pa.Table,
     metric: str = "hallucination",
     label: str = "hallucinated",
-    group: str | None = None,
+    group: str | Sequence[str] | None = None,
     settings: Settings | None = None,
     *,
+    spans: str | None = None,
     embedder: TextEmbedder | None = None,
     seed: int = 0,
 ) -> Agreement:
@@ -106,118 +66,157 @@ def evaluate(
 
     Args:
         source: a file or table of interactions with a label; see `reading.read`.
-        metric: any metric of any scorer.
-        label: the column with people's verdicts; "!column" where 1 means that the metric should be
-        low
+        metric: any metric of any scorer; "!metric" where label 1 means that it should be low.
+        label: the column with people's verdicts; "!column" turns each verdict around
             (groundedness against "!hallucinated").
-        group: figures for each value of this column too.
+        group: figures for each value of this column, or of each of these columns, too.
         settings: which encoder; the default one without.
+        spans: the column of unsupported spans; without it `labels`, where it holds some.
         embedder: an open encoder, instead of the settings'.
         seed: of the bootstrap.
 
     Raises:
         EvalkitError: the source cannot be used, or there is no such metric.
     """
-    labelled = read(Path(source) if isinstance(source, str) else source, label, group)
-    scorer, meaning = _find(metric)
-    if embedder is not None:
-        values, status, trivial = _score(labelled.rows, scorer, meaning, embedder)
-    else:
-        with open_embedder(settings or Settings(), cache=False) as opened:
-            values, status, trivial = _score(labelled.rows, scorer, meaning, opened)
-    scored = status == "ok"
-    member = {"all": np.ones(len(scored), dtype=np.bool_)}
-    for name in sorted(set(labelled.groups)):
-        key = f"{group}={name}" if name == "all" else name
-        member[key] = np.array([value == name for value in labelled.groups], dtype=np.bool_)
-    threshold = _threshold(meaning)
-    groups = tuple(
-        _group(name, rows, scored, labelled, values, trivial, threshold, meaning, seed)
-        for name, rows in member.items()
-    )
-    reasons, counts = np.unique(status[~scored].astype(str), return_counts=True)
-    unscored = dict(zip(reasons.tolist(), counts.tolist(), strict=True))
-    return Agreement(metric, label, groups, unscored, labelled.unlabelled)
+    return evaluate_many(
+        source, [metric], label, group, settings, spans=spans, embedder=embedder, seed=seed
+    )[0]
 
 
-def _find(metric: str) -> tuple[Scorer, Metric]:
+def evaluate_many(
+    source: Path | str | pa.Table,
+    metrics: Sequence[str],
+    label: str = "hallucinated",
+    group: str | Sequence[str] | None = None,
+    settings: Settings | None = None,
+    *,
+    spans: str | None = None,
+    embedder: TextEmbedder | None = None,
+    seed: int = 0,
+) -> tuple[Agreement, ...]:
+    """As `evaluate`, for several metrics of the same rows, which are read and encoded once.
+
+    Args:
+        metrics: names as in `evaluate`, or "all": every metric, turned around where low is worse,
+            so that label 1 is taken for the worse verdict.
+        source, label, group, settings, spans, embedder, seed: as in `evaluate`.
+
+    Returns:
+        One agreement a metric, in the order asked; those of "all" by name.
+
+    Raises:
+        EvalkitError: the source cannot be used, or there is no such metric.
+    """
     scorers = select(Settings())
-    for scorer in scorers.values():
-        for meaning in scorer.metrics:
-            if meaning.name == metric:
-                return scorer, meaning
-    raise EvalkitError(f"{metric!r} is no metric. Known: {', '.join(metrics_of(scorers))}.")
+    asked = _asked(metrics, metrics_of(scorers))
+    columns = [group] if isinstance(group, str) else list(dict.fromkeys(group or ()))
+    wanted = {one.metric.name for one in asked}
+    used = [s for s in scorers.values() if wanted & {meaning.name for meaning in s.metrics}]
+    path = Path(source) if isinstance(source, str) else source
+    needs = {name for scorer in used for name in scorer.needs}
+    labelled = read(path, label, columns, spans, needs=needs)
+    with _open(settings, embedder) as opened:
+        found, trivial = _score(labelled.rows, used, opened)
+    return tuple(
+        _compare(one, found[one.metric.name], trivial, labelled, label, seed) for one in asked
+    )
+
+
+def _asked(names: Sequence[str], known: Mapping[str, Metric]) -> list[_Asked]:
+    found: dict[tuple[str, bool], _Asked] = {}
+    for name in names:
+        if name == ALL:
+            every = [_Asked(meaning, meaning.worse == "lower") for meaning in known.values()]
+            found |= {(one.metric.name, one.turned): one for one in every}
+            continue
+        bare = name.removeprefix("!")
+        if bare not in known:
+            raise EvalkitError(f"{bare!r} is no metric. Known: {', '.join(known)}, or {ALL}.")
+        found[bare, name != bare] = _Asked(known[bare], name != bare)
+    if not found:
+        raise EvalkitError(f"No metric was asked for. Known: {', '.join(known)}, or {ALL}.")
+    return list(found.values())
+
+
+@contextmanager
+def _open(settings: Settings | None, embedder: TextEmbedder | None) -> Iterator[TextEmbedder]:
+    if embedder is not None:
+        yield embedder
+        return
+    with open_embedder(settings or Settings(), cache=False) as opened:
+        yield opened
 
 
 def _score(
-    rows: pa.Table, scorer: Scorer, meaning: Metric, embedder: TextEmbedder
-) -> tuple[NDArray[np.float64], NDArray[np.object_], dict[str, NDArray[np.float64]]]:
-    """The metric's values and statuses, and the baselines' scores, batch by batch."""
-    values, status, trivial = [], [], []
+    rows: pa.Table, scorers: Sequence[Scorer], embedder: TextEmbedder
+) -> tuple[dict[str, _Found], dict[str, NDArray[np.float64]]]:
+    """What each metric says of the rows, and the baselines' scores."""
+    found: dict[str, _Found] = {m.name: _Found() for s in scorers for m in s.metrics}
+    trivial: list[dict[str, NDArray[np.float64]]] = []
+    responses: list[str | None] = []
+    contexts: list[list[str]] = []
     price_list, models = prices.load(None), load_all()
     for start in range(0, rows.num_rows, _BATCH_ROWS):
         batch = Batch(rows.slice(start, _BATCH_ROWS), embedder, price_list, models)
-        found = scorer.score(batch).columns[meaning.name]
-        values.append(found.values)
-        status.append(found.status)
+        for scorer in scorers:
+            scores = scorer.score(batch)
+            for name, column in scores.columns.items():
+                one = found[name]
+                one.values.append(column.values)
+                one.status.append(column.status)
+                for row in range(len(batch)):
+                    own = [e for e in scores.evidence.get(row, ()) if e.metric == name]
+                    one.has_evidence |= bool(own)
+                    one.marked.append([(e.start, e.end) for e in own if e.note == "unsupported"])
         trivial.append(baselines(batch))
-    # Baselines say where support is missing; a metric that falls there has labels for the opposite.
+        responses += batch.strings("response")
+        contexts += [[chunk.text for chunk in row] for row in batch.chunks()]
+    joined = {name: np.concatenate([part[name] for part in trivial]) for name in trivial[0]}
+    return found, joined | {"tfidf": tfidf(responses, contexts)}
+
+
+def _compare(
+    asked: _Asked,
+    found: _Found,
+    trivial: Mapping[str, NDArray[np.float64]],
+    labelled: Labelled,
+    label: str,
+    seed: int,
+) -> Agreement:
+    meaning = asked.metric
+    values = np.concatenate(found.values)
+    status = np.concatenate(found.status)
+    # Baselines are high where support is missing; a metric that falls there has labels for the
+    # opposite.
     sign = -1.0 if meaning.worse == "lower" else 1.0
-    joined = {
-        name: np.concatenate([part[name] for part in trivial]) * (1 if name == "length" else sign)
-        for name in trivial[0]
-    }
-    return np.concatenate(values), np.concatenate(status), joined
+    marked: SpanCounts | None = None
+    if labelled.spans is not None and found.has_evidence:
+        responses = labelled.rows.column("response").to_pylist()
+        marked = count_spans(responses, labelled.spans, found.marked)
+    return compare(
+        np.where(status == "ok", values, np.nan),
+        labelled.labels ^ asked.turned,
+        labelled.clusters,
+        metric=meaning.name,
+        label=_turned(label) if asked.turned else label,
+        groups=labelled.groups,
+        baselines={name: sign * scores for name, scores in trivial.items()},
+        lengths=trivial["length"],
+        spans=marked,
+        status=status.tolist(),
+        threshold=_threshold(meaning),
+        probability=meaning.unit == "probability",
+        unlabelled=labelled.unlabelled,
+        spans_left_out=labelled.spans_left_out,
+        seed=seed,
+    )
+
+
+def _turned(label: str) -> str:
+    return label[1:] if label.startswith("!") else f"!{label}"
 
 
 def _threshold(meaning: Metric) -> float | None:
     if meaning.bounds[1] != 1.0:
         return None
-    return thresholds().get(meaning.name, _MIDDLE)
-
-
-def _group(
-    name: str,
-    rows: NDArray[np.bool_],
-    scored: NDArray[np.bool_],
-    labelled: Labelled,
-    values: NDArray[np.float64],
-    trivial: Mapping[str, NDArray[np.float64]],
-    threshold: float | None,
-    meaning: Metric,
-    seed: int,
-) -> Group:
-    used = rows & scored
-    truth, score = labelled.labels[used], values[used]
-    clusters = np.array(labelled.clusters, dtype=object)[used].astype(str)
-    lower, upper = classification.auroc_interval(
-        truth, score, groups=clusters, draws=_DRAWS, seed=seed
-    )
-    cut = classification.at_threshold(truth, score, threshold) if threshold is not None else None
-    calibration = classification.ece(truth, score) if meaning.unit == "probability" else None
-    return Group(
-        group=name,
-        n=int(used.sum()),
-        positives=int(truth.sum()),
-        n_unscored=int((rows & ~scored).sum()),
-        auroc=classification.auroc(truth, score),
-        auroc_lower=lower,
-        auroc_upper=upper,
-        auprc=classification.average_precision(truth, score),
-        threshold=threshold,
-        precision=cut.precision if cut else None,
-        recall=cut.recall if cut else None,
-        f1=cut.f1 if cut else None,
-        balanced_accuracy=cut.balanced_accuracy if cut else None,
-        kappa=cut.kappa if cut else None,
-        ece=calibration.error if calibration else None,
-        baselines={key: _baseline(truth, found[used]) for key, found in trivial.items()},
-    )
-
-
-def _baseline(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> Baseline:
-    best = classification.best_threshold(truth, score)
-    if best is None:
-        return Baseline(None, None, None)
-    cut = classification.at_threshold(truth, score, best)
-    return Baseline(classification.auroc(truth, score), cut.f1, cut.balanced_accuracy)
+    return thresholds().get(meaning.name, MIDDLE)

@@ -1,10 +1,11 @@
-"""Reads labelled interactions: a Parquet or JSONL file, or a table, into rows and 0/1 labels."""
+"""Reads labelled interactions: a Parquet or JSONL file, or a table, into rows, 0/1 labels and
+labelled spans."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,32 +15,49 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from evalkit.agreement.spans import Span
 from evalkit.errors import EvalkitError
 from evalkit.frames import interactions_from
 
 __all__ = ["Labelled", "chunks_of", "read"]
 
 _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
-_USED = ("query", "context", "contexts", "response", "truncated", "reference", "relevant_ids")
+#: The column of labelled spans that is taken without being named, where it has their shape.
+_SPANS = "labels"
+_TEXTS = ("query", "context", "contexts", "response")
 
 
 @dataclass(frozen=True)
 class Labelled:
     """Rows of `interactions` with a verdict each.
 
-    `labels` bool [n]; `groups` the value of the group column per row ("all" columns are left to the
-    caller), empty without one; `clusters` the key of each row's contexts: rows of one source are
-    not independent. `unlabelled` rows were left out because their label is null.
+    Attributes:
+        labels: bool [n].
+        groups: by group column its value per row.
+        clusters: the key of each row's source: rows of one source are not independent.
+        spans: per row what people marked as unsupported; None where nobody looked. None without
+        a column of spans.
+        unlabelled: rows that were left out because their label is null.
+        spans_left_out: rows whose spans do not lie within their response.
     """
 
     rows: pa.Table
     labels: NDArray[np.bool_]
-    groups: tuple[str, ...]
+    groups: Mapping[str, tuple[str, ...]]
     clusters: tuple[str, ...]
+    spans: tuple[tuple[Span, ...] | None, ...] | None
     unlabelled: int
+    spans_left_out: int
 
 
-def read(source: Path | pa.Table, label: str, group: str | None = None) -> Labelled:
+def read(
+    source: Path | pa.Table,
+    label: str,
+    groups: Sequence[str] = (),
+    spans: str | None = None,
+    *,
+    needs: Iterable[str] = (),
+) -> Labelled:
     """Labelled rows from a file or table.
 
     Args:
@@ -48,7 +66,11 @@ def read(source: Path | pa.Table, label: str, group: str | None = None) -> Label
             parted into chunks at blank lines).
         label: the column of verdicts, bool or 0/1; a null leaves its row out. "!column" turns each
             verdict around.
-        group: a column to tell rows apart by.
+        groups: columns to tell rows apart by.
+        spans: the column of unsupported spans, a list of {start, end} in characters of the response
+            a row; without it `labels`, where that column has this shape.
+        needs: more columns of `interactions` that scorers read; others stay out, whatever they
+            hold.
 
     Raises:
         EvalkitError: the file cannot be read, a column is missing, a label is neither 0 nor 1, or
@@ -59,11 +81,11 @@ def read(source: Path | pa.Table, label: str, group: str | None = None) -> Label
     table = source if isinstance(source, pa.Table) else _file(Path(source))
     turned = label.startswith("!") and label not in table.column_names
     label = label[1:] if turned else label
-    for wanted in filter(None, ("response", label, group)):
+    for wanted in filter(None, ("response", label, spans, *groups)):
         if wanted not in table.column_names:
             raise EvalkitError(
                 f"{where}: has no column {wanted!r}. It has: {', '.join(table.column_names)}. "
-                "Name the label with --label and the group with --group."
+                "Name the label with --label, a group with --group, spans with --spans."
             )
     if not {"context", "contexts"} & set(table.column_names):
         raise EvalkitError(
@@ -75,12 +97,17 @@ def read(source: Path | pa.Table, label: str, group: str | None = None) -> Label
     if not kept:
         raise EvalkitError(f"{where}: no row has a value in {label!r}. Nothing to compare with.")
     table = table.take(kept)
+    marked, astray = _spans(table, spans, where)
     return Labelled(
-        rows=interactions_from(_with_contexts(table)),
+        rows=interactions_from(_with_contexts(table, {*_TEXTS, *needs})),
         labels=np.array([verdicts[row] for row in kept], dtype=np.bool_) ^ turned,
-        groups=tuple(_name(value) for value in table[group].to_pylist()) if group else (),
+        groups={
+            column: tuple(_name(value) for value in table[column].to_pylist()) for column in groups
+        },
         clusters=_clusters(table),
+        spans=marked,
         unlabelled=len(verdicts) - len(kept),
+        spans_left_out=astray,
     )
 
 
@@ -130,9 +157,9 @@ def _verdict(value: object, row: int, where: str, label: str) -> bool | None:
     )
 
 
-def _with_contexts(table: pa.Table) -> pa.Table:
-    """The columns that scorers read, `context` parted into chunks."""
-    table = table.select([name for name in table.column_names if name in _USED])
+def _with_contexts(table: pa.Table, used: Container[str]) -> pa.Table:
+    """The used columns, `context` parted into chunks."""
+    table = table.select([name for name in table.column_names if name in used])
     if "contexts" not in table.column_names:
         parted = [None if v is None else chunks_of(v) for v in table["context"].to_pylist()]
         table = table.append_column("contexts", pa.array(parted, pa.list_(pa.string())))
@@ -143,6 +170,47 @@ def _clusters(table: pa.Table) -> tuple[str, ...]:
     names: Sequence[str] = ("source_id", "contexts", "context")
     key = next(name for name in names if name in table.column_names)
     return tuple(_name(value) for value in table[key].to_pylist())
+
+
+def _spans(
+    table: pa.Table, column: str | None, where: str
+) -> tuple[tuple[tuple[Span, ...] | None, ...] | None, int]:
+    """The labelled spans, and how many rows have some that do not lie within their response."""
+    name = _SPANS if column is None else column
+    if name not in table.column_names or not _holds_spans(table[name].type):
+        if column is None:
+            return None, 0
+        raise EvalkitError(
+            f"{where}: column {column!r} is {table[name].type}, no list of {{start, end}} in "
+            "characters of the response."
+        )
+    found: list[tuple[Span, ...] | None] = []
+    astray = 0
+    rows = zip(table[name].to_pylist(), table["response"].to_pylist(), strict=True)
+    for value, response in rows:
+        spans = None if value is None else _within(value, len(response or ""))
+        astray += value is not None and spans is None
+        found.append(spans)
+    return tuple(found), astray
+
+
+def _holds_spans(kind: pa.DataType) -> bool:
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+        return False
+    item = kind.value_type
+    if not pa.types.is_struct(item):
+        return False
+    fields = {field.name: field.type for field in item}
+    return all(key in fields and pa.types.is_integer(fields[key]) for key in ("start", "end"))
+
+
+def _within(items: Sequence[Mapping[str, Any] | None], length: int) -> tuple[Span, ...] | None:
+    spans = [(item["start"], item["end"]) for item in items if item is not None]
+    whole = all(
+        start is not None and end is not None and 0 <= start <= end <= length
+        for start, end in spans
+    )
+    return tuple(spans) if whole else None
 
 
 def _name(value: object) -> str:

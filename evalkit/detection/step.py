@@ -15,9 +15,10 @@ from evalkit.config import Settings
 from evalkit.detection.contract import Detector, Finding, History
 from evalkit.detection.examples import examples
 from evalkit.detection.identity import SEVERITIES, identify, table
+from evalkit.detection.instruments import changes, explained
 from evalkit.lake import Lake
 from evalkit.metrics import Metric
-from evalkit.schema import DAILY, FINDINGS, LEDGER, PROMPTS
+from evalkit.schema import CANARY, DAILY, FINDINGS, LEDGER, PROMPTS
 
 __all__ = ["Detected", "detect", "history_of", "registered"]
 
@@ -74,7 +75,7 @@ def detect(
 
     Args:
         settings: `detect` and the time zone.
-        lake: holds `daily`, `ledger`, `prompts` and the `findings` of earlier nights.
+        lake: holds `daily`, `ledger`, `prompts`, `canary` and the `findings` of earlier nights.
         day: the night.
         metrics: what is watched, by name.
         chosen: detectors to run; without it all that are registered.
@@ -93,6 +94,11 @@ def detect(
             _log.warning("detector %s failed on %s", name, day, exc_info=True)
             failed[name] = f"{type(error).__name__}: {error}"[:500]
             found[name] = [_broken(name, failed[name])]
+    moved = changes(history.canary)
+    found = {
+        name: [explained(finding, moved, metrics, day) for finding in findings]
+        for name, findings in found.items()
+    }
     rows = identify(found, history.findings, day, failed)
     known = set(lake.sql("SELECT * FROM scores LIMIT 0").schema.names)
     for row in rows:
@@ -127,6 +133,7 @@ def history_of(settings: Settings, lake: Lake, day: date, metrics: dict[str, Met
         metrics=metrics,
         settings=settings.detect,
         zone=settings.night.timezone,
+        canary=lake.read(CANARY, start, day),
     )
 
 

@@ -16,6 +16,7 @@ from evalkit.encoders.cache import VectorCache
 from evalkit.encoders.contract import Encoder, Plan, Runtime, TokenEmbeddings
 from evalkit.encoders.embedder import Embedder, EmbedderStats
 from evalkit.encoders.model import Model, find_model
+from evalkit.encoders.verifier import Reading, Verifier, open_verifier
 from evalkit.errors import ConfigError, ExtensionError
 from evalkit.registry import find, names
 
@@ -25,8 +26,10 @@ __all__ = [
     "Encoder",
     "Model",
     "Plan",
+    "Reading",
     "Runtime",
     "TokenEmbeddings",
+    "Verifier",
     "find_model",
     "open_embedder",
 ]
@@ -58,7 +61,8 @@ def open_embedder(settings: Settings, *, cache: bool = True) -> Embedder:
     plan = Plan(model, precision, chosen.threads, path.with_name(f"{path.stem}-models"))
     fingerprint = _fingerprint(runtime, plan)
     kept = VectorCache(path, _space(fingerprint, runtime), model.dim) if cache else None
-    return Embedder(fingerprint, model.dim, lambda: runtime.load(plan), kept)
+    verifier = open_verifier(settings, cache=cache) if settings.scoring.verifier else None
+    return Embedder(fingerprint, model.dim, lambda: runtime.load(plan), kept, verifier)
 
 
 def _runtime(file: str, name: str) -> Runtime:

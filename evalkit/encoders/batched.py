@@ -4,7 +4,7 @@ itself."""
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,27 +15,73 @@ from evalkit.encoders.shapes import Pass, passes, rows_of
 from evalkit.encoders.tokenizer import Tokenized, Tokenizer
 from evalkit.errors import ModelError
 
-__all__ = ["BatchedEncoder"]
+__all__ = ["BatchedEncoder", "Ids", "Passes"]
 
 Ids = NDArray[np.int64]
+Pad = Callable[[Sequence[Tokenized], int], tuple[Ids, Ids, Ids]]
+Forward = Callable[[Ids, Ids, Ids], tuple[Matrix, ...]]
 
 
-class BatchedEncoder(Encoder):
-    """Sorts texts into passes, fills up what is missing, and puts the vectors back in order.
+class Passes:
+    """Sorts tokenised texts into forward passes, and fills up what is missing.
 
     A pass that is not full may run with fewer rows (a power of two) instead of filler, where that
     gives the very same bytes: the first time that such a shape would be used, both are run and
     compared, and what the full shape gave is returned. So speed may differ between machines,
-    vectors never.
+    results never.
+
+    Args:
+        pad: ids, mask and types of some texts, padded to a width.
+        filler: a text that stands in for none.
+        forward: one pass; each result has a row per text.
+        limit: tokens of the longest text.
     """
+
+    def __init__(self, pad: Pad, filler: Tokenized, forward: Forward, limit: int) -> None:
+        self._pad = pad
+        self._filler = filler
+        self._forward = forward
+        self._limit = limit
+        self._small: dict[tuple[int, int], bool] = {}
+
+    def run(self, read: Sequence[Tokenized]) -> Iterator[tuple[list[int], tuple[Matrix, ...]]]:
+        """Which texts were in a pass, and its results for them, pass by pass."""
+        for one in passes([len(text.ids) for text in read], self._limit):
+            found = self._run(one, [read[i] for i in one.members])
+            n = len(one.members)
+            yield list(one.members), tuple(part[:n] for part in found)
+
+    def _run(self, one: Pass, rows: list[Tokenized]) -> tuple[Matrix, ...]:
+        full = rows_of(one.tokens)
+        few = min(full, 1 << (len(rows) - 1).bit_length())
+        key = (one.tokens, few)
+        if few < full and self._small.get(key):
+            return self._filled(rows, few, one.tokens)
+        found = self._filled(rows, full, one.tokens)
+        if few < full and key not in self._small:
+            short = self._filled(rows, few, one.tokens)
+            n = len(rows)
+            self._small[key] = all(
+                a[:n].tobytes() == b[:n].tobytes() for a, b in zip(short, found, strict=True)
+            )
+        return found
+
+    def _filled(self, rows: list[Tokenized], count: int, tokens: int) -> tuple[Matrix, ...]:
+        filled = rows + [self._filler] * (count - len(rows))
+        return self._forward(*self._pad(filled, tokens))
+
+
+class BatchedEncoder(Encoder):
+    """Puts texts through the passes of one model, and their vectors back in order."""
 
     def __init__(self, model: Model) -> None:
         self.dim = model.dim
         self.max_tokens = model.max_tokens
         self._model = model
         self._tokenizer = Tokenizer(model)
-        self._filler = self._tokenizer.filler()
-        self._small: dict[tuple[int, int], bool] = {}
+        self._passes = Passes(
+            self._tokenizer.pad, self._tokenizer.filler(), self.forward, model.max_tokens
+        )
 
     @abstractmethod
     def forward(self, ids: Ids, mask: Ids, types: Ids) -> tuple[Matrix, Matrix]:
@@ -46,7 +92,7 @@ class BatchedEncoder(Encoder):
         """Unit-length sentence vectors, float32 [n, dim]."""
         found = np.zeros((len(texts), self.dim), dtype=np.float32)
         read = self._tokenizer.read(texts)
-        for members, sentence, _ in self._passes(read):
+        for members, (sentence, _) in self._passes.run(read):
             found[members] = _unit(sentence)
         if not np.isfinite(found).all():
             raise ModelError(
@@ -58,7 +104,7 @@ class BatchedEncoder(Encoder):
         """Token vectors without special tokens."""
         read = self._tokenizer.read(texts)
         rows: list[Matrix] = [np.zeros((0, 0), dtype=np.float32)] * len(texts)
-        for members, _, token in self._passes(read):
+        for members, (_, token) in self._passes.run(read):
             for at, i in enumerate(members):
                 rows[i] = token[at, : len(read[i].ids)][~np.array(read[i].special)]
         spans = [
@@ -72,33 +118,6 @@ class BatchedEncoder(Encoder):
             np.cumsum([0, *(len(row) for row in rows)], dtype=np.int64),
             np.array(spans, dtype=np.int32).reshape(-1, 2),
         )
-
-    def _passes(self, read: Sequence[Tokenized]) -> Iterator[tuple[list[int], Matrix, Matrix]]:
-        for one in passes([len(text.ids) for text in read], self.max_tokens):
-            sentence, token = self._run(one, [read[i] for i in one.members])
-            n = len(one.members)
-            yield list(one.members), sentence[:n], token[:n]
-
-    def _run(self, one: Pass, rows: list[Tokenized]) -> tuple[Matrix, Matrix]:
-        full = rows_of(one.tokens)
-        few = min(full, 1 << (len(rows) - 1).bit_length())
-        key = (one.tokens, few)
-        if few < full and self._small.get(key):
-            return self._forward(rows, few, one.tokens)
-        sentence, token = self._forward(rows, full, one.tokens)
-        if few < full and key not in self._small:
-            short = self._forward(rows, few, one.tokens)
-            n = len(rows)
-            self._small[key] = _same(short[0][:n], sentence[:n]) and _same(short[1][:n], token[:n])
-        return sentence, token
-
-    def _forward(self, rows: list[Tokenized], count: int, tokens: int) -> tuple[Matrix, Matrix]:
-        filled = rows + [self._filler] * (count - len(rows))
-        return self.forward(*self._tokenizer.pad(filled, tokens))
-
-
-def _same(a: Matrix, b: Matrix) -> bool:
-    return a.tobytes() == b.tobytes()
 
 
 def _unit(vectors: Matrix) -> Matrix:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from evalkit.encoders.cache import VectorCache
 from evalkit.encoders.contract import Encoder, TokenEmbeddings
+from evalkit.encoders.verifier import Verifier
 
 __all__ = ["Embedder", "EmbedderStats"]
 
@@ -39,6 +40,7 @@ class Embedder:
         load: gives the encoder; called at most once, on the first text that the cache does not
             have.
         cache: where vectors are kept, or None.
+        verifier: reads claims against evidence; None where the configuration does without.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class Embedder:
         dim: int,
         load: Callable[[], Encoder],
         cache: VectorCache | None = None,
+        verifier: Verifier | None = None,
     ) -> None:
+        self.verifier = verifier
         self.fingerprint = fingerprint
         self.dim = dim
         self.stats = EmbedderStats()
@@ -67,7 +71,9 @@ class Embedder:
         self.close()
 
     def close(self) -> None:
-        """Close the cache. The embedder still works, without it."""
+        """Close the caches. The embedder still works, without them."""
+        if self.verifier is not None:
+            self.verifier.close()
         if self._cache is not None:
             self._cache.close()
 

@@ -108,7 +108,8 @@ def _commit(settings: Settings, lake: Lake, day: date, spools: Spools, folder: P
     with _Day(day, start, spools, folder, stored) as asked:
         lake.replace(INTERACTIONS, day, asked.interactions())
         lake.replace(PROMPTS, day, asked.prompts())
-        lake.replace(LABELS, day, asked.answer("labels", LABELS))
+        # Verdicts that people gave on a sheet are a part of their own, which the logs do not replace.
+        lake.replace(LABELS, day, asked.answer("labels", LABELS), part={"origin": "traffic"})
         lake.replace(REJECTS, day, asked.answer("rejects", REJECTS))
         hours = _hours(asked, list(settings.sources), start, end, hours_before)
         data = pa.Table.from_pylist(

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.config import Settings
 from evalkit.reporting import sections
-from evalkit.reporting.csv import write_csv
 from evalkit.reporting.pack import Pack
 from evalkit.reporting.words import short
 from evalkit.schema import FINDINGS
+from evalkit.text.csv import write_csv
 
 if TYPE_CHECKING:
     from evalkit.lake import Lake
@@ -27,7 +27,7 @@ _PAGE = re.compile(r"\A\d{4}-\d{2}-\d{2}\.html\Z")
 #: The list of nights goes back this far; older pages stay where they are.
 _MOST_NIGHTS = 400
 #: Which headline metrics the list shows when there is no room for all: judgements before measures.
-_UNITS = ("probability", "score", "share", "ms", "usd", "tokens")
+_UNITS = ("probability", "score", "share", "ms", "usd", "tokens", "days")
 
 
 def publish(

@@ -9,15 +9,16 @@ from statistics import median
 from typing import Any, Literal
 
 from evalkit.metrics import Metric
-from evalkit.reporting.words import label, short, tight, worse
+from evalkit.reporting.words import label, plural, short, tight, worse
 
-__all__ = ["Figure", "History", "change", "headline"]
+__all__ = ["Figure", "History", "change", "headline", "rate_note"]
 
 #: The page shows four to six.
 MOST = 6
 _NO_LEVEL = "no usual level yet"
 #: Fewer earlier nights are no usual level.
 _LEAST_NIGHTS = 3
+_RATE = ("rate", "rate_lower", "rate_upper")
 
 
 class History:
@@ -70,6 +71,10 @@ class History:
         row = self._rows.get(name, {}).get(day or self.day)
         return None if row is None else row[column]
 
+    def row(self, name: str) -> Mapping[str, Any] | None:
+        """A metric's row of the page's day."""
+        return self._rows.get(name, {}).get(self.day)
+
     def usual(self, name: str, column: str = "mean") -> float | None:
         """The usual level: what an open finding compares with, else the median of earlier days."""
         if column == "mean" and name in self._before:
@@ -92,7 +97,8 @@ class History:
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure as it is read: words, not numbers; `series` is for the sparkline."""
+    """One figure as it is read: words, not numbers; `series` is for the sparkline. `note` says what the labels make of
+    a score: a rate with its interval, or that it is only a proxy."""
 
     name: str
     title: str
@@ -103,6 +109,7 @@ class Figure:
     tone: Literal["bad", "plain"]
     series: list[float | None]
     finding_id: str | None = None
+    note: str = ""
 
 
 def headline(
@@ -166,7 +173,40 @@ def _figure(history: History, metric: Metric, days: int, column: str = "mean") -
         "bad" if bad else "plain",
         history.series(metric.name, days, column),
         finding,
+        "" if value is None else rate_note(history.row(metric.name), metric.unit, history.day),
     )
+
+
+def rate_note(row: Mapping[str, Any] | None, unit: str, day: date) -> str:
+    r"""What people's verdicts say beside a score; nothing for what is counted or measured.
+
+    Args:
+        row: the metric's row of `daily`, if it has one.
+        unit: the metric's.
+        day: the day that the rate's window ends with.
+
+    >>> labelled = {"rate": 0.12, "rate_lower": 0.09, "rate_upper": 0.16, "n_labels": 120,
+    ...             "rate_from": date(2026, 10, 26), "rate_basis": "drawn"}
+    >>> rate_note(labelled, "probability", date(2026, 11, 22))
+    'rate 12\xa0% (9 to 16\xa0%, 120 labels, 28 days)'
+    >>> rate_note(None, "probability", date(2026, 11, 22))
+    'proxy, no labels'
+    """
+    if row is not None and "n_labels" not in row:  # a team's own query, older than rates
+        return ""
+    n = None if row is None else row["n_labels"]
+    if row is None or n is None or row["rate"] is None:
+        proxy = unit in {"probability", "score"}
+        return f"proxy, {plural(n, 'label') if n else 'no labels'}" if proxy else ""
+    # Small rates, and narrow intervals, would be one number without a decimal.
+    digits = 1 if row["rate"] < 0.05 or row["rate_upper"] - row["rate_lower"] < 0.03 else 0
+    rate, low, high = (f"{row[name] * 100:.{digits}f}" for name in _RATE)
+    said = plural(n, "label")
+    if row["rate_basis"] != "drawn":
+        said += ", not a sample"
+    if row["rate_from"] is not None:
+        said += f", {plural((day - row['rate_from']).days + 1, 'day')}"
+    return f"rate {rate}\u00a0% ({low} to {high}\u00a0%, {said})"
 
 
 def _traffic(history: History, days: int) -> Figure:

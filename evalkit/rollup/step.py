@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
@@ -17,17 +17,17 @@ from evalkit.errors import LakeError
 from evalkit.lake import Lake
 from evalkit.metrics import Metric
 from evalkit.rollup.aggregate import Column, Figures, Grouping, figures, grouping, prepare
+from evalkit.rollup.rates import NO_VALUE, Place, Rate, rates
 from evalkit.schema import DAILY
 
 __all__ = ["NO_VALUE", "RolledUp", "rollup"]
 
-#: How the interactions without a value of the segment's column are called.
-NO_VALUE = "(none)"
 #: Values read at a time: memory is bounded by this and by one metric of the day.
 _CELLS = 8_000_000
 #: Sums in another order, or other vector instructions, differ in the last bits; these digits do
 #: not.
 _DIGITS = 12
+_RATE_COLUMNS = ("rate", "rate_lower", "rate_upper", "n_labels", "rate_from", "rate_basis")
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,9 @@ def rollup(settings: Settings, lake: Lake, day: date, metrics: dict[str, Metric]
     (an answer that makes no claim has no groundedness; how often that happens is its own metric),
     `n_scored` those with a value. An interaction without a row of scores is eligible and not
     scored: it lowers the coverage.
+
+    Beside the figures of the day stand, for metrics and segments with labels, the rates of the window that ends with it
+    (`rollup/rates.py`).
     """
     known = set(lake.sql("SELECT * FROM scores LIMIT 0").schema.names)
     chosen = [metrics[name] for name in sorted(metrics) if {name, f"{name}__status"} <= known]
@@ -78,8 +81,12 @@ def rollup(settings: Settings, lake: Lake, day: date, metrics: dict[str, Metric]
     interactions = int(groups[0].n.sum())
     parts = []
     if interactions:
+        known_rates = rates(settings, lake, day, chosen)
         for column in _columns(lake, day, chosen, interactions):
-            parts += [_rows(day, column.metric, group, figures(column, group)) for group in groups]
+            parts += [
+                _rows(day, column.metric, group, figures(column, group), known_rates)
+                for group in groups
+            ]
     table = pa.concat_tables(parts) if parts else DAILY.empty()
     lake.replace(DAILY, day, table)
     return RolledUp(
@@ -131,7 +138,13 @@ def _columns(lake: Lake, day: date, metrics: list[Metric], rows: int) -> Iterato
             yield prepare(metric, values, eligible.astype(np.bool_))
 
 
-def _rows(day: date, metric: Metric, group: Grouping, found: Figures) -> pa.Table:
+def _rows(
+    day: date,
+    metric: Metric,
+    group: Grouping,
+    found: Figures,
+    known_rates: Mapping[Place, Rate],
+) -> pa.Table:
     k = len(group.values)
     columns: dict[str, pa.Array] = {
         "day": pa.array([day] * k, pa.date32()),
@@ -144,9 +157,23 @@ def _rows(day: date, metric: Metric, group: Grouping, found: Figures) -> pa.Tabl
         "histogram": _histograms(found),
     }
     for name, values in found.floats.items():
-        rounded = [None if np.isnan(v) else float(f"{v:.{_DIGITS}g}") for v in values]
-        columns[name] = pa.array(rounded, pa.float64())
+        columns[name] = pa.array([_rounded(v) for v in values], pa.float64())
+    mine = [known_rates.get((metric.name, group.segment, value)) for value in group.values]
+    for name, stored in zip(_RATE_COLUMNS, zip(*map(_stored, mine), strict=True), strict=True):
+        columns[name] = pa.array(stored, DAILY.schema.field(name).type)
     return pa.table({name: columns[name] for name in DAILY.schema.names}, schema=DAILY.schema)
+
+
+def _stored(rate: Rate | None) -> tuple[object, ...]:
+    """A rate in the order of its columns."""
+    if rate is None:
+        return (None,) * len(_RATE_COLUMNS)
+    share = [_rounded(value) for value in (rate.rate, rate.lower, rate.upper)]
+    return (*share, rate.n_labels, rate.start, rate.basis)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or np.isnan(value) else float(f"{value:.{_DIGITS}g}")
 
 
 def _histograms(found: Figures) -> pa.ListArray:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,19 @@ from evalkit.prices import PriceList
 from evalkit.text import sentences
 from evalkit.text.sentences import Span
 
-__all__ = ["SENTENCE_LIMITS", "Batch", "Chunk", "Embedded", "TextEmbedder"]
+if TYPE_CHECKING:
+    from evalkit.scoring.corpus import Corpus
+    from evalkit.scoring.turns import Place, Turns
+
+__all__ = [
+    "SENTENCE_LIMITS",
+    "Batch",
+    "Chunk",
+    "Embedded",
+    "PairReader",
+    "PairReading",
+    "TextEmbedder",
+]
 
 T = TypeVar("T")
 
@@ -30,6 +42,25 @@ class TextEmbedder(Protocol):
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit-length vectors, float32 [len(texts), dim]."""
         ...
+
+
+class PairReading(Protocol):
+    """What a reader makes of one claim: see `encoders/verifier.py`."""
+
+    @property
+    def unsupported(self) -> float: ...
+
+    @property
+    def tokens(self) -> NDArray[np.float32]: ...
+
+    @property
+    def spans(self) -> NDArray[np.int32]: ...
+
+
+class PairReader(Protocol):
+    """What a batch needs of the verifier: a reading for each (claim, evidence)."""
+
+    def read(self, pairs: Sequence[tuple[str, str]]) -> Sequence[PairReading]: ...
 
 
 @dataclass(frozen=True)
@@ -87,6 +118,9 @@ class Batch:
         embedder: gives vectors; asked once per field and grain, whatever the number of scorers.
         prices: the price list of the night.
         models: the fitted models that ship with evalkit, by name (see `scoring/calibration.py`).
+        turns: where the rows stand in their sessions; without it no row has a session.
+        corpus: gives the chunks that could have been retrieved; called when a row needs them.
+        verifier: reads claims against evidence; without it scorers rest on words and embeddings.
     """
 
     def __init__(
@@ -95,11 +129,18 @@ class Batch:
         embedder: TextEmbedder,
         prices: PriceList,
         models: Mapping[str, Any],
+        *,
+        corpus: Callable[[], Corpus] | None = None,
+        turns: Turns | None = None,
+        verifier: PairReader | None = None,
     ) -> None:
         self.rows = rows
+        self.verifier = verifier
         self.prices = prices
         self.models = models
         self._embedder = embedder
+        self._turns = turns
+        self._corpus = corpus
         self._memo: dict[object, Any] = {}
 
     def __len__(self) -> int:
@@ -111,6 +152,10 @@ class Batch:
             self._memo[key] = make()
         value: T = self._memo[key]
         return value
+
+    def corpus(self) -> Corpus | None:
+        """All chunks that were retrieved lately; None where they are not known."""
+        return None if self._corpus is None else self._corpus()
 
     def strings(self, column: str) -> list[str | None]:
         """A text column; NULL and blank are None."""
@@ -225,6 +270,19 @@ class Batch:
             )
 
         return self.memo(("embed", field, by), make)
+
+    def places(self) -> list[Place | None]:
+        """Where each row stands in its session; None where it belongs to none."""
+        turns = self._turns
+        if turns is None:
+            return [None] * len(self)
+        return self.memo("places", lambda: [turns.of(id_) for id_ in self.values("interaction_id")])
+
+    def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of texts that are no field of the rows, float32 [len(texts), dim]."""
+        if not texts:
+            return np.zeros((0, self._embedder.dim), dtype=np.float32)
+        return self._embedder.embed(texts)
 
     def _texts(self, field: Field) -> list[list[str]]:
         if field == "contexts":

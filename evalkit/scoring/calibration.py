@@ -168,6 +168,7 @@ def thresholds() -> dict[str, float]:
     return {
         "hallucination": load("hallucination").threshold,
         "groundedness": 1 - load("support").threshold,
+        "user_correction": load("user_correction").threshold,
     }
 
 

@@ -89,7 +89,8 @@ def scorer(
     Args:
         name: the scorer's name.
         version: raise it whenever a value may change.
-        needs: the columns of `interactions` that it reads (plus "embeddings", "prices", "models").
+        needs: the columns of `interactions` that it reads (plus "embeddings", "prices", "models",
+            "turns").
         metrics: what it produces; the returned columns are exactly these.
     """
 

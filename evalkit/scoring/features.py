@@ -1,5 +1,5 @@
 """What the shipped models see: the support of a sentence, and of a whole response, as named
-numbers."""
+numbers: of words and embeddings alone, or with what the verifier made of them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.scoring.support import Support
+from evalkit.scoring.verification import Verified
 
 __all__ = [
     "RESPONSE_INPUTS",
     "SENTENCE_INPUTS",
+    "VERIFIED_RESPONSE_INPUTS",
+    "VERIFIED_SENTENCE_INPUTS",
     "response_inputs",
     "sentence_inputs",
 ]
 
-#: Inputs of the model `support` (one claim sentence). All are higher where there is less support.
+#: Inputs of the model `support_embeddings` (one claim sentence). All are higher where there is less
+#: support.
 SENTENCE_INPUTS = (
     "foreign_share",
     "foreign_log",
@@ -30,7 +34,16 @@ SENTENCE_INPUTS = (
     "directions_differ",
 )
 
-#: Inputs of the model `hallucination` (one response): `_mean` over sentences by their content
+#: Inputs of the model `support`: `verifier` the log-odds of the sentence, `_words_max` of its worst
+#: word, `_words_log` log(1 + the expected number of unsupported words).
+VERIFIED_SENTENCE_INPUTS = (
+    *SENTENCE_INPUTS,
+    "verifier",
+    "verifier_words_max",
+    "verifier_words_log",
+)
+
+#: Inputs of the model `hallucination_embeddings` (one response): `_mean` over sentences by their content
 #: words, `_max` the worst sentence, `_log` log(1 + the count in the whole response).
 RESPONSE_INPUTS = (
     "foreign_share_mean",
@@ -49,18 +62,33 @@ RESPONSE_INPUTS = (
     "directions_differ_max",
 )
 
+#: Inputs of the model `hallucination`, likewise.
+VERIFIED_RESPONSE_INPUTS = (
+    *RESPONSE_INPUTS,
+    "verifier_mean",
+    "verifier_max",
+    "verifier_words_max",
+    "verifier_words_log",
+)
 
-def sentence_inputs(support: Support) -> NDArray[np.float64]:
-    """Inputs of the model `support`, float64 [claim sentences, len(SENTENCE_INPUTS)]."""
+
+def sentence_inputs(support: Support, verified: Verified | None = None) -> NDArray[np.float64]:
+    """Inputs of the model `support_embeddings`, float64 [claim sentences, len(SENTENCE_INPUTS)];
+    with readings those of `support`, float64 [claim sentences, len(VERIFIED_SENTENCE_INPUTS)]."""
     columns = [
         np.log1p(support.column("foreign_count")) if name == "foreign_log" else support.column(name)
         for name in SENTENCE_INPUTS
     ]
+    if verified is not None:
+        columns.append(verified.unsupported)
+        columns.append(np.array([_worst_word(words) for words in verified.words]))
+        columns.append(np.array([np.log1p(_expected(words)) for words in verified.words]))
     return np.stack(columns, axis=1)
 
 
-def response_inputs(support: Support) -> NDArray[np.float64]:
-    """Inputs of the model `hallucination`, float64 [len(RESPONSE_INPUTS)].
+def response_inputs(support: Support, verified: Verified | None = None) -> NDArray[np.float64]:
+    """Inputs of the model `hallucination_embeddings`, float64 [len(RESPONSE_INPUTS)]; with readings
+    those of `hallucination`, float64 [len(VERIFIED_RESPONSE_INPUTS)].
 
     Raises:
         ValueError: the support has a status, so there is nothing to sum up.
@@ -78,7 +106,7 @@ def response_inputs(support: Support) -> NDArray[np.float64]:
     def worst(name: str) -> float:
         return float(support.column(name).max())
 
-    return np.array(
+    found = np.array(
         [
             mean("foreign_share"),
             worst("foreign_share"),
@@ -96,3 +124,27 @@ def response_inputs(support: Support) -> NDArray[np.float64]:
             worst("directions_differ"),
         ]
     )
+    if verified is None:
+        return found
+    return np.append(
+        found,
+        [
+            (weight * _probability(verified.unsupported)).sum(),
+            verified.unsupported.max(),
+            max(_worst_word(words) for words in verified.words),
+            np.log1p(sum(_expected(words) for words in verified.words)),
+        ],
+    )
+
+
+def _probability(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(log_odds, -30, 30)))
+    return found
+
+
+def _worst_word(words: NDArray[np.float64]) -> float:
+    return float(words.max()) if len(words) else 0.0
+
+
+def _expected(words: NDArray[np.float64]) -> float:
+    return float(_probability(words).sum())

@@ -28,6 +28,11 @@ class _Fingerprinted(Protocol):
     def fingerprint(self) -> str: ...
 
 
+class _WithVerifier(_Fingerprinted, Protocol):
+    @property
+    def verifier(self) -> _Fingerprinted | None: ...
+
+
 def select(settings: Settings) -> dict[str, Scorer]:
     """The scorers that the configuration asks for, by name, in the order of their names.
 
@@ -82,13 +87,14 @@ def metrics_of(scorers: Mapping[str, Scorer]) -> dict[str, Metric]:
     return {name: found[name][1] for name in sorted(found)}
 
 
-def scorer_fingerprint(settings: Settings, embedder: _Fingerprinted, prices: PriceList) -> str:
+def scorer_fingerprint(settings: Settings, embedder: _WithVerifier, prices: PriceList) -> str:
     """Hash of everything that a score rests on besides its row: chosen scorers and their versions,
-    encoder and precision, price list, fitted models, and the sentence rules."""
+    encoder and verifier and their precision, price list, fitted models, and the sentence rules."""
     lines = [f"{name} {scorer.version}" for name, scorer in select(settings).items()]
     lines += [f"model {name} {digest}" for name, digest in sorted(calibration.hashes().items())]
     lines += [
         f"encoder {embedder.fingerprint}",
+        f"verifier {embedder.verifier.fingerprint if embedder.verifier else 'none'}",
         f"prices {prices.fingerprint}",
         f"text {sentences.VERSION}",
     ]

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,9 +22,11 @@ from evalkit.metrics import Metric
 from evalkit.prices import PriceList
 from evalkit.schema import EVIDENCE, INTERACTIONS, SCORES, STATUSES, scores_schema
 from evalkit.scoring import calibration
-from evalkit.scoring.batch import Batch, TextEmbedder
+from evalkit.scoring.batch import Batch, PairReader, TextEmbedder
 from evalkit.scoring.contract import Evidence, Scorer, Scores, Values
+from evalkit.scoring.corpus import Corpus, read_chunks
 from evalkit.scoring.selection import metrics_of, scorer_fingerprint, select
+from evalkit.scoring.turns import Turns, read_turns
 
 __all__ = ["Scored", "Scoring", "score", "score_table"]
 
@@ -32,11 +35,19 @@ _LOG = logging.getLogger(__name__)
 #: Money is kept as it is: a token costs less than that.
 _DIGITS = 6
 #: A scorer that reads one of these judges the answer: it has nothing to say about a call that
-#: failed.
+#: failed; one that needs "turns" judges the user's turn, which is there all the same.
 _CONTENT = frozenset({"query", "response", "contexts"})
 
 
 class _Fingerprinted(TextEmbedder, Protocol):
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def verifier(self) -> _FingerprintedReader | None: ...
+
+
+class _FingerprintedReader(PairReader, Protocol):
     @property
     def fingerprint(self) -> str: ...
 
@@ -85,7 +96,9 @@ def score(
         CommitConflictError: another run replaced the same day meanwhile.
         LakeError: a table cannot be read or written.
     """
-    scoring = Scoring(settings, embedder, prices)
+    # Made when the first bad answer asks for it, and once: a day without any never reads it.
+    corpus = cache(lambda: Corpus(read_chunks(lake, day), embedder))
+    scoring = Scoring(settings, embedder, prices, corpus=corpus, turns=read_turns(lake, day))
     before = embedder.stats
     # One table, not a stream into the commit: its writer drives the reading of a stream, and panics
     # when that opens another table of the lake; it also stores a stream's batches in any order. A
@@ -116,7 +129,7 @@ def score_table(
         `scores` rows: day, interaction_id, per metric a value and a status, evidence,
         scorer_fingerprint.
     """
-    scoring = Scoring(settings, embedder, prices)
+    scoring = Scoring(settings, embedder, prices, turns=Turns.of_rows(rows))
     size = settings.scoring.batch_rows
     parts = [scoring.table(rows.slice(i, size)) for i in range(0, rows.num_rows, size)]
     return pa.concat_tables(parts) if parts else scoring.schema.empty_table()
@@ -129,7 +142,15 @@ class Scoring:
     error: one bad row never stops a night, and never hides another.
     """
 
-    def __init__(self, settings: Settings, embedder: _Fingerprinted, prices: PriceList) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        embedder: _Fingerprinted,
+        prices: PriceList,
+        *,
+        corpus: Callable[[], Corpus] | None = None,
+        turns: Turns | None = None,
+    ) -> None:
         self.scorers = select(settings)
         self.metrics = metrics_of(self.scorers)
         self.schema = scores_schema((name, metric.about) for name, metric in self.metrics.items())
@@ -138,6 +159,8 @@ class Scoring:
         self.failed: Counter[str] = Counter()
         self._embedder = embedder
         self._prices = prices
+        self._corpus = corpus
+        self._turns = turns
         self._models = calibration.load_all()
         self._fingerprint = scorer_fingerprint(settings, embedder, prices)
 
@@ -149,7 +172,7 @@ class Scoring:
         evidence: dict[int, list[Evidence]] = {}
         for scorer in self.scorers.values():
             found = self._run(scorer, batch)
-            if _CONTENT & set(scorer.needs):
+            if _CONTENT & set(scorer.needs) and "turns" not in scorer.needs:
                 found = _without_failed(found, batch)
             columns.update(found.columns)
             for row, items in found.evidence.items():
@@ -157,7 +180,15 @@ class Scoring:
         return self._assemble(rows, columns, evidence)
 
     def _batch(self, rows: pa.Table) -> Batch:
-        return Batch(rows, self._embedder, self._prices, self._models)
+        return Batch(
+            rows,
+            self._embedder,
+            self._prices,
+            self._models,
+            corpus=self._corpus,
+            turns=self._turns,
+            verifier=getattr(self._embedder, "verifier", None),
+        )
 
     def _run(self, scorer: Scorer, batch: Batch) -> Scores:
         try:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.scoring.batch import Batch
+from evalkit.scoring.evidence import choose
 from evalkit.scoring.passages import Context, Words, neighbours, shares_root
 from evalkit.scoring.similarity import cosines
 from evalkit.text import names as name_finder
@@ -60,6 +61,7 @@ class Support:
         chunk_evidence: float64 [claim sentences, chunks], 0..1: how much of a sentence a chunk
         holds.
         new_words: for each claim sentence, the places of words, names and numbers in no context.
+        evidence: for each claim sentence, the context sentences that it is best read against.
     """
 
     status: str | None
@@ -67,6 +69,7 @@ class Support:
     features: NDArray[np.float64]
     chunk_evidence: NDArray[np.float64]
     new_words: tuple[tuple[Span, ...], ...]
+    evidence: tuple[str, ...]
 
     def column(self, name: str) -> NDArray[np.float64]:
         """One feature of all claim sentences, float64 [claim sentences]."""
@@ -88,7 +91,7 @@ def support_of(batch: Batch) -> list[Support]:
 
 
 def _nothing(status: str) -> Support:
-    return Support(status, (), np.zeros((0, len(SENTENCE_FEATURES))), np.zeros((0, 0)), ())
+    return Support(status, (), np.zeros((0, len(SENTENCE_FEATURES))), np.zeros((0, 0)), (), ())
 
 
 def _make(batch: Batch) -> list[Support]:
@@ -127,13 +130,19 @@ def _of_row(
     if not claims or not context.places:
         return _nothing("not_applicable")
     reader = _Reader(made, query, response, context)
-    cosine = _with_pairs(cosines(mine[claims], theirs), theirs, context.has_next)
+    plain = cosines(mine[claims], theirs)
+    cosine = _with_pairs(plain, theirs, context.has_next)
+    sizes = [len(context.sentence(j).split()) for j in range(len(context.places))]
     named = _by_span(name_finder.names(response), spans)
     features = np.empty((len(claims), len(SENTENCE_FEATURES)))
     chunk_evidence = np.zeros((len(claims), len(context.passages)))
     new_words = []
+    read_against = []
     for row, k in enumerate(claims):
-        coverage, window = reader.coverage(parted[k])
+        hits, share = reader.hits(parted[k])
+        coverage, window = reader.coverage(hits, share)
+        chosen = choose(plain[row], hits, share, sizes)
+        read_against.append(" ".join(context.sentence(j).strip() for j in chosen))
         closeness = 0.5 * window + 0.5 * np.clip(cosine[row], 0, 1)
         near = neighbours(int(np.argmax(closeness)), context.part)
         evidence = near[int(np.argmax(coverage[near.start : near.stop]))]
@@ -154,7 +163,12 @@ def _of_row(
         np.maximum.at(chunk_evidence[row], context.part, closeness)
         new_words.append(tuple(_merged([*new, *numbers_new, *names_new], response)))
     return Support(
-        None, tuple(spans[k] for k in claims), features, chunk_evidence, tuple(new_words)
+        None,
+        tuple(spans[k] for k in claims),
+        features,
+        chunk_evidence,
+        tuple(new_words),
+        tuple(read_against),
     )
 
 
@@ -194,12 +208,11 @@ class _Reader:
         at = bisect_right(self._starts, token.start) - 1
         return at >= 0 and token.end <= self._numbers[at].end
 
-    def coverage(
-        self, sentence: Sequence[Token]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Share of a sentence's content in each context sentence, and in it with its next one.
+    def hits(self, sentence: Sequence[Token]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Which of a sentence's content words are in which context sentence, and what each weighs.
 
-        A word in df of n context sentences weighs log(1 + n / (1 + df)).
+        float64 [words, context sentences] of 0 and 1, and float64 [words] summing to 1: a word in
+        df of n context sentences weighs log(1 + n / (1 + df)).
         """
         n = len(self._context.places)
         distinct = list(dict.fromkeys(self._made.content(token.word for token in sentence)))
@@ -209,11 +222,17 @@ class _Reader:
             places = self._context.postings.get(word, ())
             hits[k, list(places)] = 1.0
             weights[k] = np.log1p(n / (1 + len(places)))
+        return hits, weights / weights.sum()
+
+    def coverage(
+        self, hits: NDArray[np.float64], share: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Share of a sentence's content in each context sentence, and in it with its next one."""
         paired = hits.copy()
         first = np.flatnonzero(self._context.has_next)
         paired[:, first] = np.maximum(hits[:, first], hits[:, first + 1])
-        share = weights[:, None] / weights.sum()
-        return (share * hits).sum(axis=0), (share * paired).sum(axis=0)
+        weight = share[:, None]
+        return (weight * hits).sum(axis=0), (weight * paired).sum(axis=0)
 
     def numbers(self, span: Span, near: range) -> tuple[list[Span], int]:
         """Numbers of a sentence that are nowhere, and how many are only far from its evidence."""

@@ -1,22 +1,30 @@
-"""How well a score agrees with 0/1 labels; fitting a calibration is not done here."""
+"""How well a score agrees with 0/1 labels once it is cut, or ranked; probabilities are judged in
+`reliability`, and nothing is fitted here."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evalkit.stats.resampling import Statistic, intervals
+
 
 @dataclass(frozen=True)
 class AtThreshold:
-    """Agreement once scores are cut at a threshold; a measure without a denominator is None."""
+    """Agreement once scores are cut at a threshold; a measure without a denominator is None.
+
+    The counts are whole numbers, unless rows were weighted.
+    """
 
     threshold: float
-    true_positives: int
-    false_positives: int
-    true_negatives: int
-    false_negatives: int
+    true_positives: float
+    false_positives: float
+    true_negatives: float
+    false_negatives: float
     precision: float | None
     recall: float | None
     f1: float | None
@@ -24,15 +32,12 @@ class AtThreshold:
     kappa: float | None
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """Expected calibration error and the number of bins that it rests on."""
+def checked(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Labels as bool [n] and scores as float64 [n].
 
-    error: float
-    bins: int
-
-
-def _checked(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    Raises:
+        ValueError: a label is neither 0 nor 1, a score is NaN, or they are not equally long.
+    """
     raw = np.asarray(labels)
     values = np.asarray(scores, dtype=np.float64)
     if raw.shape != values.shape or values.ndim != 1:
@@ -65,12 +70,22 @@ def auroc(labels: ArrayLike, scores: ArrayLike) -> float | None:
     >>> auroc([0, 0, 1, 1], [0.1, 0.4, 0.4, 0.8])
     0.875
     """
-    positive, values = _checked(labels, scores)
+    return auroc_by_weight(labels, scores)(np.ones(np.shape(labels)))
+
+
+def auroc_by_weight(labels: ArrayLike, scores: ArrayLike) -> Statistic:
+    """The AUROC as a function of row weights (float64 [n]); sorted once, for resampling.
+
+    Raises:
+        ValueError: as `auroc`.
+    """
+    positive, values = checked(labels, scores)
     if not positive.size:
-        return None
+        return lambda _: None
     order = np.argsort(values, kind="stable")
     starts = _groups_of_ties(values[order])
-    return _auroc_sorted(positive[order].astype(np.float64), np.ones(len(order)), starts)
+    truth = positive[order].astype(np.float64)
+    return lambda weight: _auroc_sorted(truth, weight[order], starts)
 
 
 def _auroc_sorted(
@@ -110,35 +125,19 @@ def auroc_interval(
     Raises:
         ValueError: as `auroc`.
 
-    Method: Efron and Tibshirani (1993), chapter 13; by cluster: Field and Welsh (2007), JRSS B
-    69:369.
+    Method: see `resampling.intervals`.
     """
-    positive, values = _checked(labels, scores)
+    positive, values = checked(labels, scores)
     if positive.all() or not positive.any():
         return None, None
-    order = np.argsort(values, kind="stable")
-    starts = _groups_of_ties(values[order])
-    truth = positive[order].astype(np.float64)
-    if groups is None:
-        member = np.arange(len(order))
-    else:
-        keys = np.asarray(groups)
-        if keys.shape != values.shape:
-            raise ValueError("groups must be as long as labels")
-        member = np.unique(keys, return_inverse=True)[1][order]
-    n_groups = int(member.max()) + 1
-    rng = np.random.default_rng(seed)
-    found: list[float] = []
-    for _ in range(draws):
-        picks = np.bincount(rng.integers(0, n_groups, n_groups), minlength=n_groups)
-        area = _auroc_sorted(truth, picks[member].astype(np.float64), starts)
-        if area is not None:
-            found.append(area)
-    if 2 * len(found) <= draws:
-        return None, None
-    tail = (1 - level) / 2
-    lower, upper = np.quantile(found, [tail, 1 - tail])
-    return float(lower), float(upper)
+    keys = np.arange(len(values)) if groups is None else np.asarray(groups)
+    if keys.shape != values.shape:
+        raise ValueError("groups must be as long as labels")
+    area = auroc_by_weight(positive, values)
+    found = intervals(
+        lambda weight: {"auroc": area(weight)}, keys, level=level, draws=draws, seed=seed
+    )
+    return found["auroc"]
 
 
 def average_precision(labels: ArrayLike, scores: ArrayLike) -> float | None:
@@ -158,15 +157,31 @@ def average_precision(labels: ArrayLike, scores: ArrayLike) -> float | None:
     >>> average_precision([0, 1, 1], [0.2, 0.9, 0.1])
     0.8333333333333333
     """
-    positive, values = _checked(labels, scores)
-    n_positive = int(positive.sum())
-    if n_positive in (0, len(positive)):
-        return None
+    return average_precision_by_weight(labels, scores)(np.ones(np.shape(labels)))
+
+
+def average_precision_by_weight(labels: ArrayLike, scores: ArrayLike) -> Statistic:
+    """Average precision as a function of row weights (float64 [n]); sorted once, for resampling.
+
+    Raises:
+        ValueError: as `auroc`.
+    """
+    positive, values = checked(labels, scores)
+    if not positive.size:
+        return lambda _: None
     order = np.argsort(-values, kind="stable")
-    ends = np.r_[_groups_of_ties(-values[order])[1:], len(order)]
-    hits = np.cumsum(positive[order])[ends - 1]
-    precision = hits / ends
-    return float(np.sum(np.diff(np.r_[0, hits]) * precision) / n_positive)
+    ends = np.r_[_groups_of_ties(-values[order])[1:], len(order)] - 1
+    truth = positive[order]
+
+    def weighted(weight: NDArray[np.float64]) -> float | None:
+        ranked = weight[order]
+        hits, seen = np.cumsum(ranked * truth)[ends], np.cumsum(ranked)[ends]
+        if hits[-1] in (0, seen[-1]):
+            return None
+        precision = hits / np.where(seen > 0, seen, 1.0)
+        return float(np.sum(np.diff(np.r_[0.0, hits]) * precision) / hits[-1])
+
+    return weighted
 
 
 def at_threshold(labels: ArrayLike, scores: ArrayLike, threshold: float) -> AtThreshold:
@@ -181,19 +196,41 @@ def at_threshold(labels: ArrayLike, scores: ArrayLike, threshold: float) -> AtTh
     Raises:
         ValueError: as `auroc`.
     """
-    positive, values = _checked(labels, scores)
+    positive, values = checked(labels, scores)
     called = values >= threshold
-    tp = int(np.sum(called & positive))
-    fp = int(np.sum(called & ~positive))
-    fn = int(np.sum(~called & positive))
-    tn = int(np.sum(~called & ~positive))
-    n = len(values)
+    return _measured(
+        threshold,
+        int(np.sum(called & positive)),
+        int(np.sum(called & ~positive)),
+        int(np.sum(~called & ~positive)),
+        int(np.sum(~called & positive)),
+    )
+
+
+def cut_by_weight(
+    labels: ArrayLike, scores: ArrayLike, threshold: float
+) -> Callable[[NDArray[np.float64]], AtThreshold]:
+    """`at_threshold` as a function of row weights (float64 [n]), for resampling.
+
+    Raises:
+        ValueError: as `auroc`.
+    """
+    positive, values = checked(labels, scores)
+    called = values >= threshold
+    cells = np.stack(
+        [called & positive, called & ~positive, ~called & ~positive, ~called & positive]
+    )
+    counted = cells.astype(np.float64)
+    return lambda weight: _measured(threshold, *(counted @ weight).tolist())
+
+
+def _measured(threshold: float, tp: float, fp: float, tn: float, fn: float) -> AtThreshold:
+    n = tp + fp + tn + fn
     recall = _share(tp, tp + fn)
     specificity = _share(tn, tn + fp)
-    one_class = recall is None or specificity is None
-    balanced = None if recall is None or specificity is None else (recall + specificity) / 2
-    kappa = None
-    if n and not one_class:
+    balanced = kappa = None
+    if recall is not None and specificity is not None:
+        balanced = (recall + specificity) / 2
         chance = ((tp + fp) * (tp + fn) + (tn + fn) * (tn + fp)) / (n * n)
         kappa = ((tp + tn) / n - chance) / (1 - chance) if chance < 1 else None
     return AtThreshold(
@@ -204,68 +241,47 @@ def at_threshold(labels: ArrayLike, scores: ArrayLike, threshold: float) -> AtTh
         false_negatives=fn,
         precision=_share(tp, tp + fp),
         recall=recall,
-        f1=None if one_class else _share(2 * tp, 2 * tp + fp + fn),
+        f1=None if balanced is None else _share(2 * tp, 2 * tp + fp + fn),
         balanced_accuracy=balanced,
         kappa=kappa,
     )
 
 
-def best_threshold(labels: ArrayLike, scores: ArrayLike) -> float | None:
-    """The threshold with the highest balanced accuracy (Youden's J); the lowest such score on a
-    tie.
+def best_threshold(
+    labels: ArrayLike,
+    scores: ArrayLike,
+    by: Literal["balanced_accuracy", "f1"] = "balanced_accuracy",
+) -> float | None:
+    """The threshold with the highest balanced accuracy (Youden's J) or F1; the lowest such score on
+    a tie.
 
     Args:
         labels: [n] of 0/1.
         scores: [n].
+        by: the measure.
     Returns:
         One of the scores, to be used as `score >= threshold`; None when only one class is there.
     Raises:
         ValueError: as `auroc`.
+
+    >>> best_threshold([0, 0, 1, 1, 1], [1, 2, 2, 3, 4]), best_threshold([0, 1, 1], [2, 1, 3], "f1")
+    (3.0, 1.0)
     """
-    positive, values = _checked(labels, scores)
-    n_positive = int(positive.sum())
-    if n_positive in (0, len(positive)):
+    positive, values = checked(labels, scores)
+    n, n_positive = len(positive), int(positive.sum())
+    if n_positive in (0, n):
         return None
     order = np.argsort(values, kind="stable")
     starts = _groups_of_ties(values[order])
     hit = positive[order]
     below_positive: NDArray[np.int64] = (np.cumsum(hit) - hit)[starts]
     below_negative = starts - below_positive
-    youden = below_negative / (len(positive) - n_positive) - below_positive / n_positive
-    return float(values[order][starts[int(np.argmax(youden))]])
+    if by == "f1":
+        reached = 2 * (n_positive - below_positive) / (n - starts + n_positive)
+    else:
+        reached = below_negative / (n - n_positive) - below_positive / n_positive
+    return float(values[order][starts[int(np.argmax(reached))]])
 
 
-def ece(labels: ArrayLike, probabilities: ArrayLike, bins: int = 10) -> Calibration | None:
-    """Expected calibration error over bins of equal mass.
-
-    Args:
-        labels: [n] of 0/1.
-        probabilities: [n] within [0, 1].
-        bins: how many bins are wanted; equal probabilities are never parted, so there may be fewer.
-    Returns:
-        The error and the number of bins used; None for no rows.
-    Raises:
-        ValueError: when a probability is outside [0, 1], or as `auroc`.
-
-    Formula: sum over bins of (rows in bin / n) |mean label - mean probability|;
-    Naeini et al. (2015), AAAI; equal mass: Nixon et al. (2019), CVPR workshops.
-    """
-    positive, values = _checked(labels, probabilities)
-    if bins < 1:
-        raise ValueError("bins must be at least 1")
-    if not values.size:
-        return None
-    if bool(np.any((values < 0) | (values > 1))):
-        raise ValueError("probabilities must lie between 0 and 1")
-    order = np.argsort(values, kind="stable")
-    ranked = values[order]
-    first_of_tie = np.searchsorted(ranked, ranked, side="left")
-    # int64 arithmetic: a row's bin is that of the first row with the same probability.
-    member = first_of_tie.astype(np.int64) * bins // len(ranked)
-    starts = np.flatnonzero(np.r_[True, np.diff(member) != 0])
-    gaps = np.add.reduceat(positive[order] - ranked, starts)
-    return Calibration(float(np.sum(np.abs(gaps)) / len(ranked)), len(starts))
-
-
-def _share(part: int, whole: int) -> float | None:
+def _share(part: float, whole: float) -> float | None:
     return part / whole if whole else None

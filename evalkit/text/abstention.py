@@ -1,18 +1,23 @@
-"""Signs that a response declines to answer: refusals, "not in the context", "I don't know"; the
-verdict itself is a scorer's."""
+"""Signs that a response declines to answer: refusals, "not in the context", "I don't know", and how
+much of an answer stands beside them; the verdict itself is a scorer's."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from evalkit.text import sentences
+from evalkit.text.sentences import Span
 from evalkit.text.tokens import content_words
 
-CueKind = Literal["refusal", "not_in_context", "unknown", "ask_back"]
+CueKind = Literal["refusal", "not_in_context", "unknown", "which", "disclaimer", "ask_back"]
+#: What a clause does: it declines to answer, says what the speaker is or lacks in general, asks or
+#: offers, is polite, speaks in general ("it varies"), or says something.
+Role = Literal["declines", "disclaims", "asks", "courtesy", "general", "content"]
 
-# Content words that a sentence without a cue needs to count as an answer of its own.
+# Content words that a clause without a cue needs to count as an answer of its own.
 MIN_CONTENT_WORDS = 3
 
 
@@ -26,32 +31,61 @@ class Cue:
 
 
 @dataclass(frozen=True)
+class Clause:
+    """A sentence, or its part before or after a "but": what it does, and its content words."""
+
+    role: Role
+    start: int
+    end: int
+    words: int
+
+
+@dataclass(frozen=True)
 class AbstentionCues:
     """The signs of abstention in a response.
 
     Attributes:
-        cues: in order, at most one a sentence and kind.
-        sentences: sentences of the response.
-        cue_sentences: those with a refusal, not_in_context or unknown cue.
-        share: characters of cue sentences over characters of all sentences; None for no sentence.
-        first_at: where the first cue starts, as a share of the response; None without cues.
-        content_after: whether a sentence with an answer of its own follows the first cue sentence.
-        content_before: whether one comes before it.
+        cues: in order, at most one a clause and kind.
+        clauses: in order; what each does.
     """
 
     cues: tuple[Cue, ...]
-    sentences: int
-    cue_sentences: int
-    share: float | None
-    first_at: float | None
-    content_after: bool
-    content_before: bool
+    clauses: tuple[Clause, ...]
+
+    @property
+    def cue_clauses(self) -> int:
+        """How many clauses decline or disclaim."""
+        return sum(clause.role in _CUE_ROLES for clause in self.clauses)
+
+    @property
+    def share(self) -> float | None:
+        """Characters of clauses that decline or disclaim, over those of all; None for no clause."""
+        total = sum(clause.end - clause.start for clause in self.clauses)
+        taken = sum(c.end - c.start for c in self.clauses if c.role in _CUE_ROLES)
+        return taken / total if total else None
+
+    @property
+    def content_before(self) -> bool:
+        """Whether a clause with an answer of its own comes before the first that declines."""
+        first = self._first()
+        return first is not None and any(c.role == "content" for c in self.clauses[:first])
+
+    @property
+    def content_after(self) -> bool:
+        """Whether one follows it: "The context does not say. It was 1969." declines and answers."""
+        first = self._first()
+        return first is not None and any(c.role == "content" for c in self.clauses[first:])
 
     @property
     def is_whole(self) -> bool:
         """Whether the response declines and says nothing else."""
-        return bool(self.cue_sentences) and not self.content_after and not self.content_before
+        return self._first() is not None and not self.content_after and not self.content_before
 
+    def _first(self) -> int | None:
+        return next((k for k, c in enumerate(self.clauses) if c.role in _CUE_ROLES), None)
+
+
+_CUE_ROLES = ("declines", "disclaims")
 
 # Gaps are bounded in words and in letters a word, so each pattern is linear on any text.
 _GAP = r"(?:[\w'\u2019-]{1,30}+[ ,]{1,3}+)"
@@ -64,17 +98,18 @@ _SOURCE = r"""(?:contexts?|passages?|documents?|documentation|text|article|sourc
 _TELL = r"""(?:mention|specif(?:y|ied)|state|provide|contain|include|say|give|discuss|address
     |indicate|cover|describe|reveal|disclose|answer|list|explain|detail|offer|available|found|clear
     |possible|known)(?:e?d|s)?"""
-_SOUGHT = r"(?:information|mention|details?|evidence|answer|indication|data|reference|context)"
+_SOUGHT = r"(?:information|mention|details?|indication|data|reference|context)"
+_I = r"\b(?:i|we)(?:['\u2019](?:m|re)|\ am|\ are)?"
 
 _REFUSAL = rf"""
-    \b(?:i|we)(?:['\u2019](?:m|re)|\ am|\ are)?
-        \ (?:{_CANNOT}|won['\u2019]t|will\ not|not\ allowed\ to|decline\ to|must\ decline\ to)
+    {_I}\ (?:{_CANNOT}|won['\u2019]t|will\ not|not\ allowed\ to|decline\ to|must\ decline\ to)
         \ {_GAP}{{0,2}}?(?:help|assist|comply|fulfill?|support|engage|discuss
-            |do\ (?:that|this)|share|create|generate|write|provide)\b
-    |\bas\ an\ ai\b
-    |\bas\ a\ (?:large\ )?language\ model\b
+            |do\ (?:that|this)|share|create|generate|write|provide|offer|give|predict)\b
+    |{_I}\ not\ capable\ of\b
     |\bagainst\ (?:my|our|the)\ (?:policy|policies|guidelines)\b
-    |\bi\ must\ decline\b
+    |{_I}\ must\ decline\b
+    |\band\ {_CANNOT}\ (?:provide|give|answer|tell)\b
+    |\blet['\u2019]?s\ (?:try|talk\ about|move\ on\ to)\ {_GAP}{{0,2}}?(?:topic|else)\b
 """
 _NOT_IN_CONTEXT = rf"""
     # "does not mention ... in the passage", "is not stated in the text"
@@ -103,13 +138,37 @@ _UNKNOWN = rf"""
     \b(?:i|we)\ (?:really\ )?do{_NOT}\ {_GAP}{{0,2}}?
         (?:know|have\ {_GAP}{{0,2}}?(?:access|information|enough|data|details|answer))\b
     |\b(?:i|we)(?:['\u2019](?:m|re)|\ am|\ are)\ (?:not\ (?:sure|certain|aware)|unsure|unaware)\b
-    |\b(?:i|we)(?:['\u2019](?:m|re)|\ am|\ are)?\ {_CANNOT}
-        \ (?:answer|say|determine|find|locate|confirm|verify|tell)\b
-    |\bit\ is\ (?:not\ (?:clear|known|possible\ to)|unclear|unknown|impossible\ to)\b
-    |\bno\ idea\b
-    # the whole sentence
-    |^\W{{0,8}}(?:unknown|n/a|no\ answer|not\ (?:sure|available|applicable|enough\ information|known
-        |found|mentioned|stated|specified))\W{{0,8}}$
+    |{_I}\ (?:still\ |also\ )?{_CANNOT}\ (?:be\ )?
+        (?:answer|say|determine|find|locate|confirm|verify|tell|certain|sure)\b
+    |{_I}\ did{_NOT}\ find\b
+    |\bit\ is\ (?:not\ (?:clear|known|possible\ to)|unclear|unknown
+        |impossible\ to|difficult\ to\ (?:say|tell|determine))\b
+    |\bit['\u2019]s\ (?:not\ (?:clear|known|possible\ to)|unclear|unknown
+        |impossible\ to|difficult\ to\ (?:say|tell|determine))\b
+    |\b(?:i\ have\ )?no\ idea\b
+    |\bnothing\ (?:was\ |is\ )?found\b
+    # the whole sentence, or what stands after a colon
+    |(?:^|:\ )\W{{0,8}}(?:unknown|unclear|n/a|no\ answer|not\ (?:sure|available|applicable
+        |enough\ information|known|found|mentioned|stated|specified))
+        (?:\W{{0,8}}$|,|\ {_GAP}{{0,1}}[\w'\u2019-]{{1,30}}+\W{{0,8}}$)
+"""
+_WHICH = rf"""
+    \bneed(?:\ to\ know)?\ {_GAP}{{0,2}}?(?:more|further|additional|specific)
+        \ {_GAP}{{0,2}}?(?:information|context|details?)\b
+    |\bwithout\ (?:a\ |any\ |the\ )?(?:more|further|additional|specific|knowing)\b
+    |\b(?:to|please|to\ be)\ (?:specify|specified)\ (?:which|what|the)\b
+    |\b(?:which|what|who|whom)\ {_GAP}{{0,4}}?you(?:['\u2019]re|\ are)\ (?:referring|asking)\b
+    |\byou(?:['\u2019]re|\ are)\ referring\ to(?:\W{{0,8}}$|\ (?:when|by|as)\b)
+    |\byour\ question\ (?:does{_NOT}|is\ (?:unclear|ambiguous|not\ clear))
+"""
+# Said of the speaker, not of the question: an answer may well follow.
+_DISCLAIMER = rf"""
+    \bas\ an?\ (?:ai|large\ language\ model|language\ model)\b
+    |\bi\ am\ an\ ai\b
+    |\bdo{_NOT}\ have\ {_GAP}{{0,2}}?(?:access\ to\ {_GAP}{{0,2}}?(?:real|live|current|latest
+        |up-to-date|updates?|recent|the\ internet|classified|news)|real-time|personal|opinions?
+        |beliefs?|feelings?|the\ ability)
+    |\bmy\ (?:knowledge|training)\ is\ (?:current|limited|up)\b
 """
 _ASK_BACK = r"""
     \b(?:could|can|would)\ you\ (?:please\ )?
@@ -119,9 +178,19 @@ _ASK_BACK = r"""
     |\bfeel\ free\b
     |\bif\ you\ (?:have|can|could|would|need|provide)\b
     |\b(?:i['\u2019]d|i\ would|i['\u2019]ll)\ be\ (?:happy|glad)\b
-    |\bi\ (?:recommend|suggest)\ (?:checking|consulting|contacting|looking)\b
+    |\b(?:i\ (?:recommend|suggest)|recommended\ to|it(?:\ is|['\u2019]s)\ best\ to|you\ (?:can|may|should))
+        \ (?:check|consult|contact|look|visit|refer|keep|easily\ find|find)(?:ing)?\b
     |\bis\ there\ anything\ else\b
     |\bhow\ (?:can|may)\ i\ help\b
+"""
+# What speaks of no case in particular, or of another.
+_GENERAL = r"""
+    \b(?:var(?:y|ies)|depend(?:s|ing)?\ (?:on|upon)|different\ (?:things|organizations|artists)
+        |(?:can|could|may|might)\ (?:refer|mean|change|be\ found)|changes?\ (?:yearly|over\ time)
+        |there\ (?:are|have\ been)\ (?:many|several|multiple|various)|it\ is\ important\ to
+        |it\ is\ possible\ that|provide\ (?:you\ with\ )?(?:some|a\ general)\ )
+    # told instead of what was asked
+    |^\W{0,4}(?:however|but)\W{1,3}i\ (?:did\ )?(?:find|found)\b
 """
 
 
@@ -133,13 +202,23 @@ _PATTERNS: tuple[tuple[CueKind, re.Pattern[str]], ...] = (
     ("refusal", _compiled(_REFUSAL)),
     ("not_in_context", _compiled(_NOT_IN_CONTEXT)),
     ("unknown", _compiled(_UNKNOWN)),
+    ("which", _compiled(_WHICH)),
+    ("disclaimer", _compiled(_DISCLAIMER)),
     ("ask_back", _compiled(_ASK_BACK)),
 )
-_APOLOGY = re.compile(
-    r"\W{0,8}(?:i['\u2019]m|i am|we['\u2019]re|i)? ?(?:very |so )?"
-    r"(?:sorry|apologi[sz]e|apologies|unfortunately)\b",
+_IS_GENERAL = _compiled(_GENERAL)
+_COURTESY = re.compile(
+    r"\W{0,8}(?:(?:i['\u2019]m|i am|we['\u2019]re|i)? ?(?:very |so )?"
+    r"(?:sorry|apologi[sz]e|apologies|unfortunately)|thank|thanks|sure|of course|certainly|hello"
+    r"|hi|hmm+|great question|good question|i hope|hope this|best regards|regards)\b",
     re.IGNORECASE,
 )
+_SHORT_ANSWER = re.compile(
+    r"\W{0,8}(?:(?i:it|he|she|they|this|that|there|the answer)(?: (?:is|was|are|were)|['\u2019]s) \w"
+    r"|(?i:in |on |about )?[^\W_]{0,20}\d|[A-Z][\w'\u2019-]{1,30}(?: [A-Z]|\W{0,4}$))"
+)
+# Where a clause turns: "I have no access to news, but it was 1969."
+_TURN = re.compile(r"[,;]\s{1,3}(?:but|however|though|although)\b", re.IGNORECASE)
 
 
 def cues(text: str) -> AbstentionCues:
@@ -148,50 +227,53 @@ def cues(text: str) -> AbstentionCues:
     Args:
         text: the response.
     Returns:
-        Which signs, where, how much of the response they take, and whether real content stands
-        beside them: "The context does not say. It was 1969." both declines and answers. An offer
-        or a
-        question
-        back ("let me know if ...") is no content, and no abstention by itself.
+        Which signs, where, and what each clause does, so that real content beside them is seen. An
+        offer or a question back ("let me know if ...") is no content, and no abstention by itself.
 
     >>> found = cues("Sorry, the context does not mention his age. Let me know.")
     >>> [cue.kind for cue in found.cues], found.is_whole
     (['not_in_context', 'ask_back'], True)
     """
     found: list[Cue] = []
-    roles: list[str] = []
-    sizes: list[int] = []
-    for start, end in sentences.split(text):
+    clauses: list[Clause] = []
+    for start, end in _clauses(text):
+        clause = text[start:end]  # a slice, so that ^ and $ mean the clause
         here = [
-            Cue(kind, place.start, place.end)
+            Cue(kind, start + match.start(), start + match.end())
             for kind, pattern in _PATTERNS
-            if (place := _search(pattern, text, start, end))
+            if (match := pattern.search(clause))
         ]
         found.extend(sorted(here, key=lambda cue: (cue.start, cue.end)))
-        roles.append(_role(text[start:end], here))
-        sizes.append(end - start)
-    first = next((place for place, role in enumerate(roles) if role == "cue"), len(roles))
-    taken = sum(size for size, role in zip(sizes, roles, strict=True) if role == "cue")
-    return AbstentionCues(
-        cues=tuple(found),
-        sentences=len(roles),
-        cue_sentences=roles.count("cue"),
-        share=taken / sum(sizes) if sizes else None,
-        first_at=found[0].start / len(text) if found else None,
-        content_after="content" in roles[first + 1 :],
-        content_before="content" in roles[:first] and first < len(roles),
-    )
+        words = len(content_words(clause))
+        clauses.append(Clause(_role(clause, here, words), start, end, words))
+    return AbstentionCues(tuple(found), tuple(clauses))
 
 
-def _search(pattern: re.Pattern[str], text: str, start: int, end: int) -> sentences.Span | None:
-    # A slice, so that ^ and $ mean the sentence.
-    match = pattern.search(text[start:end])
-    return sentences.Span(start + match.start(), start + match.end()) if match else None
+def _clauses(text: str) -> Iterator[Span]:
+    for start, end in sentences.split(text):
+        last = start
+        for turn in _TURN.finditer(text, start, end):
+            # "I'm sorry, but I cannot": an apology alone is no clause.
+            if len(content_words(text[last : turn.start()])) >= MIN_CONTENT_WORDS:
+                yield Span(last, turn.start())
+                last = turn.start() + 1
+        yield Span(last, end)
 
 
-def _role(sentence: str, here: list[Cue]) -> str:
-    if any(cue.kind != "ask_back" for cue in here):
-        return "cue"
-    if here or _APOLOGY.match(sentence):
+def _role(clause: str, here: list[Cue], words: int) -> Role:
+    kinds = {cue.kind for cue in here}
+    if kinds & {"refusal", "not_in_context", "which"} or (
+        "unknown" in kinds and "disclaimer" not in kinds
+    ):
+        return "declines"
+    if "disclaimer" in kinds:
+        # "do not have access to real-time data" is both; of the speaker, not of the question.
+        return "disclaims"
+    if kinds:
+        return "asks"
+    if _COURTESY.match(clause):
         return "courtesy"
-    return "content" if len(content_words(sentence)) >= MIN_CONTENT_WORDS else "courtesy"
+    if _IS_GENERAL.search(clause):
+        return "general"
+    answers = words >= MIN_CONTENT_WORDS or (words and _SHORT_ANSWER.match(clause))
+    return "content" if answers else "courtesy"

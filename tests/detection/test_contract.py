@@ -14,7 +14,7 @@ from evalkit.config import DetectSettings
 from evalkit.detection import registered
 from evalkit.detection.contract import Detector, Finding, History
 from evalkit.detection.identity import SEVERITIES, finding_id, identify, table
-from evalkit.schema import DAILY, FINDINGS, LEDGER, PROMPTS
+from evalkit.schema import CANARY, DAILY, FINDINGS, LEDGER, PROMPTS
 
 ALL = registered()
 
@@ -24,7 +24,9 @@ def detector(request) -> Detector:
     return ALL[request.param]
 
 
-def history(daily=None, ledger=None, prompts=None, day=START, findings=None) -> History:
+def history(
+    daily=None, ledger=None, prompts=None, day=START, findings=None, canary=None
+) -> History:
     return History(
         day=day,
         daily=DAILY.empty() if daily is None else daily,
@@ -33,16 +35,17 @@ def history(daily=None, ledger=None, prompts=None, day=START, findings=None) -> 
         findings=FINDINGS.empty() if findings is None else findings,
         metrics=METRICS,
         settings=DetectSettings(),
+        canary=CANARY.empty() if canary is None else canary,
     )
 
 
 def busy(days: int) -> History:
     """Nights in which something happens for every detector: a shift, a lost afternoon, a new
-    prompt."""
+    prompt, another instrument."""
     from traffic import Shift
 
     daily = month(3, days, shifts=(Shift("groundedness", -0.3, days - 1),))
-    ledger, prompts = [], []
+    ledger, prompts, canary = [], [], []
     for number in range(days):
         day = START + timedelta(days=number)
         midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
@@ -71,11 +74,25 @@ def busy(days: int) -> History:
                 "tokens_input": 900.0 if last else 500.0,
             }
         )
+        canary.append(
+            {
+                "day": day,
+                "metric": "groundedness",
+                "fingerprint": "new" if last else "old",
+                "instrument": [("torch", "2" if last else "1")],
+                "mean": 0.5 if last else 0.6,
+                "previous_day": day - timedelta(days=1) if number else None,
+                "previous_move": (0.3 if last else 0.0) if number else None,
+                "first_day": day if last else START,
+                "first_move": 0.0,
+            }
+        )
     return history(
         pa.concat_tables(daily),
         pa.Table.from_pylist(ledger, schema=LEDGER.schema),
         pa.Table.from_pylist(prompts, schema=PROMPTS.schema),
         START + timedelta(days=days - 1),
+        canary=pa.Table.from_pylist(canary, schema=CANARY.schema),
     )
 
 
@@ -99,8 +116,8 @@ def test_one_day_is_no_history(detector):
 
 
 def test_nothing_is_said_before_there_is_enough_history(detector):
-    if detector.name == "prompts":
-        pytest.skip("a new version needs one earlier day, not a level")
+    if detector.name in {"prompts", "instrument"}:
+        pytest.skip("something new needs one earlier day, not a level")
     assert detector.detect(busy(DetectSettings().min_history_days)) == []
 
 
@@ -122,6 +139,7 @@ def test_nulls_everywhere(detector):
             ),
             ledger=hollow(LEDGER.schema, {"day", "kind"}, full.ledger.to_pylist()),
             prompts=hollow(PROMPTS.schema, {"day"}, full.prompts.to_pylist()),
+            canary=hollow(CANARY.schema, {"day"}, full.canary.to_pylist()),
         )
     )
     assert found == []
@@ -137,6 +155,7 @@ def test_same_tables_same_findings_in_any_order_of_rows(detector):
             ("daily", DAILY.schema),
             ("ledger", LEDGER.schema),
             ("prompts", PROMPTS.schema),
+            ("canary", CANARY.schema),
         )
     }
     assert detector.detect(dataclasses.replace(full, **turned)) == once
@@ -146,7 +165,7 @@ def test_changes_nothing_that_it_was_given(detector):
     full = busy(30)
     before = {
         name: copy.deepcopy(getattr(full, name).to_pylist())
-        for name in ("daily", "ledger", "prompts")
+        for name in ("daily", "ledger", "prompts", "canary")
     }
     detector.detect(full)
     assert {name: getattr(full, name).to_pylist() for name in before} == before

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalkit.reporting import charts
-from evalkit.reporting.csv import write_csv
 from evalkit.reporting.display import clean, marked
+from evalkit.text.csv import write_csv
 
-MODULES = ("csv", "display", "figures", "words")
+MODULES = ("display", "figures", "words")
 START = date(2026, 10, 24)
 numbers = st.none() | st.floats(allow_nan=True, allow_infinity=True)
 

@@ -15,8 +15,9 @@ from datasets.train import fitting
 from evalkit.errors import ModelError
 from evalkit.scoring import calibration
 from evalkit.scoring.features import RESPONSE_INPUTS, SENTENCE_INPUTS
+from evalkit.scoring.rejection import TURN_INPUTS
 
-NAMES = ("hallucination", "support")
+NAMES = ("hallucination", "support", "user_correction")
 FOLDER = files("evalkit.scoring") / "models"
 
 
@@ -32,7 +33,12 @@ def test_every_model_is_loaded_and_hashed() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_states_inputs_prior_threshold_and_training(name: str) -> None:
     model, content = calibration.load(name), json.loads(text_of(name))
-    assert model.features == {"hallucination": RESPONSE_INPUTS, "support": SENTENCE_INPUTS}[name]
+    inputs = {
+        "hallucination": RESPONSE_INPUTS,
+        "support": SENTENCE_INPUTS,
+        "user_correction": TURN_INPUTS,
+    }
+    assert model.features == inputs[name]
     assert (model.coefficient >= 0).all()
     assert 0 < model.threshold <= model.strict_threshold < 1
     for item in content["training"]:
@@ -143,3 +149,4 @@ def test_metrics_have_their_shipped_cuts() -> None:
     cuts = calibration.thresholds()
     assert cuts["hallucination"] == calibration.load("hallucination").threshold
     assert cuts["groundedness"] == 1 - calibration.load("support").threshold
+    assert cuts["user_correction"] == calibration.load("user_correction").threshold

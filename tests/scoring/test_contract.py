@@ -12,10 +12,10 @@ from evalkit.config import Settings
 from evalkit.encoders import Embedder
 from evalkit.schema import INTERACTIONS, STATUSES
 from evalkit.scoring import Batch, Scorer, Scores, calibration, select
-from tests.scoring.rows import PRICES, table
+from tests.scoring.rows import PRICES, table, turns
 
 SCORERS = select(Settings())
-EXTRA_NEEDS = {"embeddings", "prices", "models"}
+EXTRA_NEEDS = {"embeddings", "prices", "models", "turns"}
 
 HOSTILE = "<script>alert(1)</script> {{ 7*7 }} ' OR 1=1 -- \x00 \u202e 🤖 ={cmd|'/c calc'!A0}"
 MIXED = table(
@@ -38,6 +38,8 @@ MIXED = table(
 )
 NULLS = pa.table({c.name: pa.nulls(2, c.type) for c in INTERACTIONS.columns})
 
+TURNS = turns(MIXED.num_rows)
+
 
 @pytest.fixture(params=sorted(SCORERS))
 def scorer(request: pytest.FixtureRequest) -> Scorer:
@@ -45,7 +47,7 @@ def scorer(request: pytest.FixtureRequest) -> Scorer:
 
 
 def run(scorer: Scorer, rows: pa.Table, embedder: Embedder) -> Scores:
-    found = scorer.score(Batch(rows, embedder, PRICES, calibration.load_all()))
+    found = scorer.score(Batch(rows, embedder, PRICES, calibration.load_all(), turns=TURNS))
     assert set(found.columns) == {metric.name for metric in scorer.metrics}  # these and no others
     assert set(found.evidence) <= set(range(rows.num_rows))
     for metric in scorer.metrics:

@@ -1,23 +1,28 @@
 """Agreement measures equal scikit-learn's, and are None where they mean nothing."""
 
+from random import Random
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
 from evalkit.stats.classification import (
     at_threshold,
     auroc,
+    auroc_by_weight,
     auroc_interval,
     average_precision,
+    average_precision_by_weight,
     best_threshold,
-    ece,
+    cut_by_weight,
 )
 
 rows = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 8)), min_size=2, max_size=60)
 
 
+@settings(deadline=None)
 @given(rows)
 def test_measures_equal_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     labels = np.array([label for label, _ in pairs])
@@ -46,29 +51,38 @@ def test_measures_equal_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     reached = at_threshold(labels, scores, best).balanced_accuracy
     every = [at_threshold(labels, scores, each).balanced_accuracy for each in scores]
     assert reached == pytest.approx(max(value for value in every if value is not None))
+    best = best_threshold(labels, scores, by="f1")
+    assert best is not None
+    f1s = [metrics.f1_score(labels, scores >= each) for each in scores]
+    assert at_threshold(labels, scores, best).f1 == pytest.approx(max(f1s))
 
 
-def test_calibration_error_by_hand() -> None:
-    # Two bins of two: |0.5 - 0.1| and |1 - 0.8|.
-    found = ece([0, 1, 1, 1], [0.1, 0.1, 0.8, 0.8], bins=2)
-    assert found is not None
-    assert (found.error, found.bins) == (pytest.approx(0.3), 2)
-    assert ece([], []) is None
+@settings(deadline=None)
+@given(rows)
+def test_a_score_turned_around_ranks_the_other_way(pairs: list[tuple[int, int]]) -> None:
+    labels, scores = np.array(pairs).T
+    area, turned = auroc(labels, scores), auroc(labels, -scores)
+    if area is None:
+        assert turned is None
+        return
+    assert turned == pytest.approx(1 - area)
+    assert auroc(1 - labels, scores) == pytest.approx(1 - area)
 
 
-def test_equal_probabilities_share_a_bin() -> None:
-    found = ece([0, 1] * 50, [0.5] * 100)
-    assert found is not None
-    assert (found.error, found.bins) == (0.0, 1)
-
-
-def test_calibrated_scores_have_a_small_error() -> None:
-    rng = np.random.default_rng(2)
-    truth = rng.uniform(size=20_000)
-    found = ece(rng.uniform(size=20_000) < truth, truth)
-    assert found is not None
-    assert found.error < 0.02
-    assert found.bins == 10
+@settings(deadline=None)
+@given(rows, st.randoms(use_true_random=False))
+def test_a_weight_counts_a_row_that_often(pairs: list[tuple[int, int]], random: Random) -> None:
+    labels, scores = np.array(pairs).T
+    weight = np.array([random.randint(0, 3) for _ in pairs])
+    copied = np.repeat(labels, weight), np.repeat(scores, weight)
+    for by_weight, plain in (
+        (auroc_by_weight, auroc),
+        (average_precision_by_weight, average_precision),
+    ):
+        expected = plain(*copied) if weight.any() else None
+        found = by_weight(labels, scores)(weight.astype(np.float64))
+        assert found == (None if expected is None else pytest.approx(expected))
+    assert cut_by_weight(labels, scores, 4)(weight.astype(np.float64)) == at_threshold(*copied, 4)
 
 
 def test_interval_holds_the_area_and_repeats() -> None:
@@ -105,5 +119,3 @@ def test_wrong_input_is_refused() -> None:
         auroc([0, 1], [0.1, float("nan")])
     with pytest.raises(ValueError, match="equally long"):
         auroc([0, 1], [0.1])
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        ece([0, 1], [0.1, 2.0])

@@ -18,7 +18,7 @@ from evalkit.text.abstention import cues
         ("Unable to answer based on given passages.", "not_in_context"),
         ("This cannot be determined from the context.", "not_in_context"),
         ("I'm sorry, but I can't help with that.", "refusal"),
-        ("As an AI language model, I have no opinions.", "refusal"),
+        ("As an AI language model, I have no opinions.", "disclaimer"),
     ],
 )
 def test_abstentions(text: str, kind: str) -> None:
@@ -41,14 +41,13 @@ def test_abstentions(text: str, kind: str) -> None:
 )
 def test_answers(text: str) -> None:
     found = cues(text)
-    assert found.cue_sentences == 0
+    assert found.cue_clauses == 0
     assert not found.is_whole
 
 
 def test_an_answer_after_a_caveat_is_seen() -> None:
     found = cues("The text does not mention it. The tower opened in Paris in 1889.")
     assert (found.content_after, found.content_before, found.is_whole) == (True, False, False)
-    assert found.first_at == pytest.approx(4 / 64, abs=0.07)
 
 
 def test_an_answer_before_a_caveat_is_seen() -> None:
@@ -60,4 +59,4 @@ def test_an_offer_is_no_content() -> None:
     found = cues("Sorry, I don't know. Please provide more details about it. Feel free to ask.")
     assert [cue.kind for cue in found.cues] == ["unknown", "ask_back", "ask_back"]
     assert found.is_whole
-    assert (found.cue_sentences, found.sentences) == (1, 3)
+    assert [clause.role for clause in found.clauses] == ["declines", "asks", "asks"]

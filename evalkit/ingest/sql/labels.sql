@@ -1,5 +1,15 @@
 -- Which verdicts are about the day's interactions? Of several by one person on one metric, the last one.
-SELECT day, interaction_id, metric, value, "by", "at"
+SELECT
+    day,
+    'traffic' AS origin,
+    interaction_id,
+    metric,
+    value,
+    "by",
+    "at",
+    NULL AS comment,
+    NULL AS probability,
+    CAST(NULL AS STRUCT(id VARCHAR, start DATE, "end" DATE, asked BIGINT, after VARCHAR[])) AS sheet
 FROM (
     SELECT
         spooled.day,

@@ -1,63 +1,57 @@
-"""Whether a response speaks of what was asked."""
+"""Whether a response speaks to what was asked, by a shipped model on the features of
+`scoring/relevance`."""
 
 from __future__ import annotations
 
-import numpy as np
-
 from evalkit.metrics import Metric
 from evalkit.scoring.batch import Batch
+from evalkit.scoring.calibration import Logistic
 from evalkit.scoring.contract import Scores, Values, scorer
-from evalkit.scoring.similarity import cosines
+from evalkit.scoring.relevance import relevance_of
+from evalkit.scoring.scorers.abstention import abstentions
 
 __all__ = ["answer_relevance"]
-
-# An answer is given in a sentence or a few; what explains it is not held against it.
-_BEST_SENTENCES = 3
 
 
 @scorer(
     "answer_relevance",
-    version="1",
-    needs=("query", "response", "truncated", "embeddings"),
+    version="2",
+    needs=("query", "response", "truncated", "embeddings", "models"),
     metrics=(
         Metric(
             "answer_relevance",
-            "score",
+            "probability",
             "lower",
-            "how near the response is in meaning to the question, whole and in its best sentences",
+            "probability that the response speaks to what was asked",
             headline=True,
         ),
     ),
 )
 def answer_relevance(batch: Batch) -> Scores:
-    """relevance = max(0, (cos(query, response) + mean of the three nearest sentences' cos(query,
-    sentence)) / 2).
+    """The probability that a response addresses its question, by the model `answer_relevance`.
 
-    The whole alone falls with the length of an answer, however good (its vector is a mean, and is
-    cut at the model's limit); the best sentences alone do not see an answer that drifts away.
-    Nothing here is fitted. It says that the subject is met, not that the answer is right, and a
-    response that repeats the question is near to it: read it beside groundedness and abstention.
-    Sentence vectors: Reimers and Gurevych (2019), arXiv:1908.10084.
+    It looks at the cosines of the question with the whole response and with those of its sentences
+    that add something to the question's own words, at the share of the question's subject that the
+    response takes up, at whether it holds the kind of thing that is asked for (a time for "when"),
+    and at whether it only repeats the question, talks about it or asks back. Cosines count less the
+    shorter the response is, so that a bare "1969" is not held for a stray one. It says that the
+    question is met, not that the answer is right: read it beside groundedness. The model's card
+    says what it was fitted on, how well it does and where it fails. Sentence vectors: Reimers and
+    Gurevych (2019), arXiv:1908.10084.
 
-    No query or no response: not_applicable. Cut in the log: truncated. Too long to read sentence by
-    sentence: over_budget.
+    A response that declines is abstained: it is counted by `abstention`, and a night with more
+    refusals must not look like one with stray answers. No query, no response, or a query that names
+    neither a subject nor a kind of answer ("Summarize the following news."): not_applicable. Cut in
+    the log: truncated. Longer than 60,000 characters or 400 sentences: over_budget.
     """
+    model: Logistic = batch.models["answer_relevance"]
     values = Values(len(batch))
-    query = batch.embed("query", by="text")
-    whole = batch.embed("response", by="text")
-    piece = batch.embed("response", by="sentence")
-    beyond = batch.over_budget("response")
-    truncated = batch.values("truncated")
-    for i in range(len(batch)):
-        if not len(query.row(i)) or not len(whole.row(i)):
-            values.skip(i, "not_applicable")
-        elif truncated[i]:
-            values.skip(i, "truncated")
-        elif beyond[i]:
-            values.skip(i, "over_budget")
+    declined = abstentions(batch)
+    for row, relevance in enumerate(relevance_of(batch)):
+        if relevance.status is not None:
+            values.skip(row, relevance.status)
+        elif declined[row]:
+            values.skip(row, "abstained")
         else:
-            all_of_it = float(cosines(whole.row(i), query.row(i))[0, 0])
-            near = np.sort(cosines(piece.row(i), query.row(i))[:, 0])[::-1][:_BEST_SENTENCES]
-            best = float(near.mean()) if len(near) else all_of_it
-            values.set(i, max(0.0, (all_of_it + best) / 2))
+            values.set(row, float(model.probability(relevance.inputs[None])[0]))
     return Scores({"answer_relevance": values})

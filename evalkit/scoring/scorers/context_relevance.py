@@ -11,9 +11,15 @@ from numpy.typing import NDArray
 from evalkit.metrics import Metric
 from evalkit.scoring.batch import Batch
 from evalkit.scoring.contract import Scores, Values, scorer
-from evalkit.scoring.similarity import chunk_relevance
+from evalkit.scoring.ranking import judged
 
-__all__ = ["average_precision", "context_relevance", "graded_precision", "position_mean"]
+__all__ = [
+    "average_precision",
+    "context_relevance",
+    "graded_precision",
+    "position_mean",
+    "retrieved_ids",
+]
 
 
 def position_mean(relevance: NDArray[np.float64]) -> float:
@@ -68,14 +74,14 @@ def average_precision(retrieved: Sequence[str | None], relevant: Collection[str]
 
 @scorer(
     "context_relevance",
-    version="1",
-    needs=("query", "contexts", "relevant_ids", "truncated", "embeddings"),
+    version="2",
+    needs=("query", "contexts", "relevant_ids", "truncated", "embeddings", "models"),
     metrics=(
         Metric(
             "context_relevance",
             "score",
             "lower",
-            "how near the retrieved chunks are to the question, the first ones counting more",
+            "mean probability that a retrieved chunk speaks of what was asked, first ones counting more",
             headline=True,
         ),
         Metric(
@@ -87,8 +93,9 @@ def average_precision(retrieved: Sequence[str | None], relevant: Collection[str]
     ),
 )
 def context_relevance(batch: Batch) -> Scores:
-    """A chunk's relevance is the cosine of the query to the chunk or to its best sentence, clipped
-    at 0.
+    """A chunk's relevance is the probability that it speaks of what was asked (model
+    `chunk_relevance`), from the cosines of the question to it and to its best sentence and from the
+    question's rarer words in it. Its card says how well that ranks chunks, beside BM25 and cosine.
 
     context_relevance is their position-weighted mean (`position_mean`), context_precision their
     average precision (`graded_precision`; with `relevant_ids` the classical one,
@@ -98,11 +105,12 @@ def context_relevance(batch: Batch) -> Scores:
     over_budget.
     """
     relevance, precision = Values(len(batch)), Values(len(batch))
-    graded = chunk_relevance(batch)
+    found = judged(batch)
     beyond = batch.over_budget("contexts")
     truncated = batch.values("truncated")
     contexts, relevant = batch.values("contexts"), batch.values("relevant_ids")
-    for i, grades in enumerate(graded):
+    for i, chunks in enumerate(found):
+        grades = None if chunks is None else chunks.relevance
         if truncated[i] and contexts[i]:
             relevance.skip(i, "truncated")
             precision.skip(i, "truncated")
@@ -112,7 +120,7 @@ def context_relevance(batch: Batch) -> Scores:
             relevance.skip(i, status)
         else:
             relevance.set(i, position_mean(grades))
-        known, ids = [r for r in relevant[i] or () if r is not None], _ids(contexts[i])
+        known, ids = [r for r in relevant[i] or () if r is not None], retrieved_ids(contexts[i])
         if known and any(ids):
             precision.set(i, average_precision(ids, known))
         elif grades is None:
@@ -122,7 +130,7 @@ def context_relevance(batch: Batch) -> Scores:
     return Scores({"context_relevance": relevance, "context_precision": precision})
 
 
-def _ids(contexts: Sequence[Any] | None) -> list[str | None]:
+def retrieved_ids(contexts: Sequence[Any] | None) -> list[str | None]:
     """Ids of the retrieved chunks, best rank first; a rank that is missing is the place in the
     list."""
     chunks = [

@@ -12,9 +12,14 @@ from evalkit.scoring.contract import Evidence, Scores, Values, scorer
 from evalkit.scoring.features import response_inputs, sentence_inputs
 from evalkit.scoring.scorers.abstention import abstentions
 from evalkit.scoring.support import Support, support_of
+from evalkit.scoring.verification import Verified, verified
+from evalkit.text.sentences import Span
 
 __all__ = ["groundedness", "statuses"]
 
+# Log-odds from which on a word is marked: even odds, once the weight that rare unsupported words
+# have in training (3) is taken off.
+_WORD_CUT = math.log(3)
 # Evidence is for people to read; a row keeps its first so many spans of each metric.
 _MAX_SPANS = 200
 
@@ -41,37 +46,46 @@ _MAX_SPANS = 200
     ),
 )
 def groundedness(batch: Batch) -> Scores:
-    """How far the contexts support the response, from word overlap and sentence embeddings alone.
+    """How far the contexts support the response: words and sentence embeddings find the evidence of
+    each sentence, and the verifier reads the two together.
 
     `groundedness` is the mean, over the sentences that claim something, of the probability that the
     contexts support them (model `support`). `hallucination` is the probability that the response
     holds anything unsupported (model `hallucination`, whose card says how well that agrees with
-    people, and that small changes of fact in copied wording are mostly missed).
+    people, and where it fails). Without the verifier (`[scoring] verifier = false`) both rest on
+    words and embeddings alone (models `support_embeddings`, `hallucination_embeddings`).
 
     Evidence: under `groundedness` each claim sentence, with the chunk that supports it best or
-    noted as unsupported; under `hallucination` the words, names and numbers that no context
-    holds, of sentences that are in doubt.
+    noted as unsupported; under `hallucination` the words that lack support in sentences that are in
+    doubt: those that the verifier marks, without it those that no context holds.
 
     No response, no contexts or nothing claimed: not_applicable. Cut in the log: truncated.
     Declined:
     abstained. Longer than 60,000 characters or 400 sentences (contexts: 600,000 or 4,000):
     over_budget.
     """
-    sentence_model: Logistic = batch.models["support"]
-    response_model: Logistic = batch.models["hallucination"]
+    tier = "" if batch.verifier is not None else "_embeddings"
+    sentence_model: Logistic = batch.models[f"support{tier}"]
+    response_model: Logistic = batch.models[f"hallucination{tier}"]
     grounded, hallucinated = Values(len(batch)), Values(len(batch))
     evidence: dict[int, list[Evidence]] = {}
     chunks = batch.chunks()
-    for row, (support, status) in enumerate(zip(support_of(batch), statuses(batch), strict=True)):
+    status_of = statuses(batch)
+    readings = (
+        verified(batch, [row for row, status in enumerate(status_of) if status is None]) or {}
+    )
+    for row, (support, status) in enumerate(zip(support_of(batch), status_of, strict=True)):
         if status is not None:
             grounded.skip(row, status)
             hallucinated.skip(row, status)
             continue
-        unsupported = sentence_model.probability(sentence_inputs(support)).tolist()
+        reading = readings.get(row)
+        unsupported = sentence_model.probability(sentence_inputs(support, reading)).tolist()
         grounded.set(row, math.fsum(1 - p for p in unsupported) / len(unsupported))
-        hallucinated.set(row, float(response_model.probability(response_inputs(support)[None])[0]))
+        inputs = response_inputs(support, reading)[None]
+        hallucinated.set(row, float(response_model.probability(inputs)[0]))
         ids = [chunk.id for chunk in chunks[row]]
-        evidence[row] = _evidence(support, unsupported, sentence_model, ids)
+        evidence[row] = _evidence(support, reading, unsupported, sentence_model, ids)
     return Scores({"groundedness": grounded, "hallucination": hallucinated}, evidence)
 
 
@@ -92,7 +106,11 @@ def statuses(batch: Batch) -> list[str | None]:
 
 
 def _evidence(
-    support: Support, unsupported: list[float], model: Logistic, ids: list[str | None]
+    support: Support,
+    reading: Verified | None,
+    unsupported: list[float],
+    model: Logistic,
+    ids: list[str | None],
 ) -> list[Evidence]:
     sentences: list[Evidence] = []
     for k, span in enumerate(support.spans):
@@ -101,11 +119,29 @@ def _evidence(
         else:
             best = ids[int(support.chunk_evidence[k].argmax())]
             sentences.append(Evidence("groundedness", span.start, span.end, best, "supported"))
+    marked = support.new_words if reading is None else _marked(reading)
     words = [
         Evidence("hallucination", place.start, place.end, None, "unsupported")
         # A new word in a sentence that stands on its contexts is paraphrase, not news.
-        for places, doubt in zip(support.new_words, unsupported, strict=True)
+        for places, doubt in zip(marked, unsupported, strict=True)
         if doubt >= model.threshold
         for place in places
     ]
     return sentences[:_MAX_SPANS] + words[:_MAX_SPANS]
+
+
+def _marked(reading: Verified) -> list[list[Span]]:
+    """Runs of words at or above the cut, for each claim sentence; a single word between two marked
+    ones is marked with them."""
+    found = []
+    for odds, places in zip(reading.words, reading.places, strict=True):
+        runs: list[Span] = []
+        last = -2
+        for k in (odds >= _WORD_CUT).nonzero()[0].tolist():
+            if runs and k - last <= 2:
+                runs[-1] = Span(runs[-1].start, places[k].end)
+            else:
+                runs.append(places[k])
+            last = k
+        found.append(runs)
+    return found

@@ -1,4 +1,4 @@
-"""Writes rows as CSV that a spreadsheet opens as text: no cell is ever a formula."""
+"""CSV that a spreadsheet opens as text: no cell is ever a formula; and the way back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["defused", "write_csv"]
+__all__ = ["defused", "undefused", "write_csv"]
 
 #: What spreadsheets take for the beginning of a formula or skip before they look for one.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -27,6 +27,15 @@ def defused(value: Any) -> Any:
         return value
     text = str(value).replace("\x00", "\ufffd")
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def undefused(text: str) -> str:
+    """A cell as it was before `defused`; any other text as it stands.
+
+    >>> undefused("'=1+1"), undefused("'tis so")
+    ('=1+1', "'tis so")
+    """
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
 
 
 def write_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:

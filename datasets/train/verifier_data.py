@@ -1,0 +1,207 @@
+"""What the verifier sees in one epoch: labelled pairs, and edits of the supported ones, made anew
+each time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from claim_pairs import Pair, Pool
+from edits import Material, drop_phrase, edit, numbers, tails
+from numpy.typing import NDArray
+
+from evalkit.text import names as name_finder
+from evalkit.text.tokens import is_content, stem
+
+__all__ = ["Editor", "epoch", "paraphrase", "words_alike"]
+
+_SYNONYMS = """
+said stated|began started|big large|help assist|buy purchase|bought purchased|show demonstrate
+shows demonstrates|use utilize|used utilized|about approximately|people individuals|many numerous
+several a number of|because since|but however|also additionally|important significant|get obtain
+need require|needs requires|make create|built constructed|movie film|kids children|car automobile
+doctor physician|died passed away|hard difficult|simple easy|fast quick|whole entire|try attempt
+tried attempted|enough sufficient|give provide|gives provides|think believe|thinks believes
+ask request|asked requested|end conclude|ended concluded|near close to|usually typically
+often frequently|main primary|chance opportunity|keep maintain|kept maintained|job position
+live reside|lived resided|answer reply|famous well-known|annual yearly|mainly mostly|maybe perhaps
+released published|located situated|wrote authored|the United States the US|United Kingdom UK
+percent %|two 2|three 3|four 4|five 5|six 6|seven 7|eight 8|nine 9|ten 10
+""".strip()
+_ALIKE: dict[str, str] = {}
+for _line in _SYNONYMS.splitlines():
+    for _pair in _line.split("|"):
+        _parts = _pair.split()
+        _half = 1 if len(_parts) == 3 and _parts[0] != "the" else len(_parts) // 2
+        _left, _right = " ".join(_parts[:_half]), " ".join(_parts[_half:])
+        _ALIKE.setdefault(_left, _right)
+        _ALIKE.setdefault(_right, _left)
+_SYNONYM = re.compile(
+    r"(?<!\w)(" + "|".join(sorted(map(re.escape, _ALIKE), key=len, reverse=True)) + r")(?!\w)"
+)
+_ASIDE = re.compile(r" \([^()]{2,60}\)|, (?:however|which|who) [^,.;]{5,60}(?=,)")
+_POOL_NAMES = 20
+
+
+def paraphrase(claim: str, random: np.random.Generator) -> str:
+    """A claim in other words, or with less in it: what its evidence supports, it still does."""
+    made = _SYNONYM.sub(lambda m: _ALIKE[m[0]] if random.random() < 0.7 else m[0], claim)
+    if random.random() < 0.5:
+        made = _ASIDE.sub("", made)
+    if random.random() < 0.35:
+        made = drop_phrase(made, random)
+    return made.lower() if random.random() < 0.15 else made
+
+
+def words_alike(
+    vocabulary: Mapping[str, int], vectors: NDArray[np.float32]
+) -> dict[str, tuple[str, ...]]:
+    """For each whole word of a model's vocabulary, words of the same ending that its static
+    embeddings put near it: other things of the same kind. The two nearest are left out, they are
+    often synonyms.
+
+    Args:
+        vocabulary: word to row.
+        vectors: float32 [rows, dim].
+    """
+    words = [w for w in vocabulary if w.isalpha() and w.isascii() and len(w) >= 4]
+    x = vectors[[vocabulary[w] for w in words]].astype(np.float64)
+    x -= x.mean(axis=0)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    content = [i for i, w in enumerate(words) if is_content(w)]
+    found = {}
+    for begin in range(0, len(content), 512):
+        rows = content[begin : begin + 512]
+        similarity = x[rows] @ x.T
+        nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :30]
+        for row, i in enumerate(rows):
+            me = words[i]
+            others = [
+                words[j]
+                for j in nearest[row]
+                if stem(words[j]) != stem(me)
+                and words[j][:4] != me[:4]
+                and is_content(words[j])
+                and _ending(words[j]) == _ending(me)
+            ][2:18]
+            if others:
+                found[me] = tuple(others)
+    return found
+
+
+def _ending(word: str) -> str:
+    return next((e for e in ("ing", "ed", "ly", "s") if word.endswith(e)), "")
+
+
+class Editor:
+    """Makes unsupported claims of supported ones, from what their own and other documents say."""
+
+    def __init__(
+        self, pairs: Sequence[Pair], pool: Sequence[Pool], alike: Mapping[str, Sequence[str]]
+    ) -> None:
+        random = np.random.default_rng(0)
+        self._alike = alike
+        self._near: dict[tuple[str, str], tuple[list[str], list[str]]] = {}
+        self._texts = {(one.dataset, one.source): " ".join(one.texts)[:6000] for one in pool}
+        far: list[str] = []
+        far_numbers: list[str] = []
+        phrases: list[str] = []
+        for key, text in self._texts.items():
+            mine = (list(dict.fromkeys(n.text for n in name_finder.names(text))), numbers(text))
+            self._near[key] = mine
+            far += mine[0][:_POOL_NAMES]
+            far_numbers += mine[1][:_POOL_NAMES]
+            phrases += tails(text)[:15]
+        self._far = _some(far, 3000, random)
+        self._far_numbers = _some(far_numbers, 2000, random)
+        self._tails = _some(phrases, 3000, random)
+        self._claims = _some([pair.claim for pair in pairs], 3000, random)
+
+    def edit(self, pair: Pair, random: np.random.Generator) -> Pair | None:
+        """The pair with an unsupported claim, or None when no rule applies."""
+        key = (pair.dataset, pair.source)
+        if key not in self._near:
+            names = [n.text for n in name_finder.names(pair.evidence)]
+            self._near[key] = (names, numbers(pair.evidence))
+        near, near_numbers = self._near[key]
+        phrases = _drawn(self._tails, 5, random)
+        if random.random() < 0.4:
+            phrases = tails(self._texts.get(key, pair.evidence)) or phrases
+        material = Material(
+            near,
+            _drawn(self._far, 40, random),
+            near_numbers,
+            _drawn(self._far_numbers, 40, random),
+            phrases,
+            self._alike,
+            _drawn(self._claims, 3, random),
+        )
+        made = edit(pair.claim, material, random)
+        if made is None:
+            return None
+        spans = tuple((span.start, span.end) for span in made.spans)
+        return replace(pair, claim=made.claim, is_unsupported=True, spans=spans)
+
+
+def epoch(
+    pairs: Sequence[Pair],
+    editor: Editor,
+    random: np.random.Generator,
+    most: Mapping[str, int],
+    edits: Mapping[str, float],
+) -> list[Pair]:
+    """One epoch's pairs.
+
+    Args:
+        pairs: labelled pairs and copies.
+        editor: makes edits.
+        random: the only source of chance.
+        most: pairs of a set that are used at most; "SET:copy" for its copies.
+        edits: edits per supported pair of a set; "natural" and "copy" where a set is not named.
+    """
+    groups: dict[tuple[str, bool], list[Pair]] = {}
+    for pair in pairs:
+        groups.setdefault((pair.dataset, pair.is_copy), []).append(pair)
+    found: list[Pair] = []
+    for (name, is_copy), members in groups.items():
+        key = f"{name}:copy" if is_copy else name
+        limit = most.get(key, len(members))
+        if len(members) > limit:
+            members = [members[i] for i in random.permutation(len(members))[:limit]]
+        rate = edits.get(key, edits["copy" if is_copy else "natural"])
+        for pair in members:
+            if not is_copy:
+                found.append(pair)
+            elif random.random() < 0.55:
+                plain = random.random() < 0.3
+                found.append(pair if plain else _reworded(pair, random))
+            if pair.is_unsupported:
+                continue
+            for _ in range(int(rate) + int(random.random() < rate % 1)):
+                reword = is_copy and random.random() < 0.5
+                made = editor.edit(_reworded(pair, random) if reword else pair, random)
+                if made is not None:
+                    found.append(made)
+    # A claim with another claim's evidence is unsupported; which of its words are is not known.
+    supported = [pair for pair in found if not pair.is_unsupported]
+    for i in random.permutation(len(supported))[: len(supported) // 12]:
+        other = supported[int(random.integers(len(supported)))]
+        if other.source != supported[i].source:
+            found.append(
+                replace(supported[i], evidence=other.evidence, is_unsupported=True, spans=None)
+            )
+    return found
+
+
+def _reworded(pair: Pair, random: np.random.Generator) -> Pair:
+    return replace(pair, claim=paraphrase(pair.claim, random))
+
+
+def _some(items: Sequence[str], most: int, random: np.random.Generator) -> list[str]:
+    return [items[i] for i in random.permutation(len(items))[:most]]
+
+
+def _drawn(items: Sequence[str], n: int, random: np.random.Generator) -> list[str]:
+    return [items[i] for i in random.integers(len(items), size=n)] if items else []
