@@ -344,6 +344,14 @@ def labels_import(
     terminal.labels_imported(_lake(config, lake).labels_import(files, by), as_json)
 
 
+@labels.command("refit")
+def labels_refit(config: Config = _CONFIG, as_json: Json = False) -> None:
+    """Fit the hallucination model to the labels; kept, for the nights to come, only if it is better."""
+    from evalkit import night
+
+    terminal.labels_refitted(night.refit(load(config)), as_json)
+
+
 def _lake(config: Path, lake: Path | None):  # type: ignore[no-untyped-def]  # api is imported only when asked
     from evalkit import api
 

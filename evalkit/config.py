@@ -153,6 +153,10 @@ class ScoringSettings(_Section):
         description="read each claim against its evidence with the verifier; false rests on words "
         "and embeddings alone: several times faster, and blind to small changes of fact",
     )
+    models: str = Field(
+        "evalkit-models",
+        description="folder of models refitted to your labels (`evalkit labels import`)",
+    )
 
 
 class RollupSettings(_Section):
@@ -270,6 +274,11 @@ class Settings(_Section):
     def lake_url(self) -> str:
         """The lake's location: an absolute folder, or the s3:// URL as it stands."""
         return self.lake.path if "://" in self.lake.path else str(self.path(self.lake.path))
+
+    @property
+    def models_path(self) -> Path:
+        """The folder of models that were refitted to the deployment's labels."""
+        return self.path(self.scoring.models)
 
     @property
     def cache_path(self) -> Path:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from evalkit import canary, prices
+from evalkit import canary, prices, scoring
 from evalkit.config import Settings
 from evalkit.detection import detect
 from evalkit.encoders import Embedder, open_embedder
@@ -27,11 +27,12 @@ from evalkit.lake import Lake, ledger
 from evalkit.metrics import Metric
 from evalkit.reporting import report, send
 from evalkit.rollup import rollup
-from evalkit.scoring import metrics, score, scorer_fingerprint
+from evalkit.schema import INTERACTIONS
+from evalkit.scoring import Adaptation, metrics, score, scorer_fingerprint
 from evalkit.verdict import NightSummary, failed, judge
 from evalkit.version import __version__
 
-__all__ = ["Night", "backfill", "run", "step"]
+__all__ = ["Night", "backfill", "refit", "run", "step"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -160,6 +161,18 @@ def step(name: str, settings: Settings, day: date, say: Say) -> Night:
         if name in {"detect", "send"}:  # known what the night came to; done with it
             ledger.record_run(lake, _run_of(tools, summary, began, done=name == "send"))
         return Night(summary, page, mail, time.monotonic() - began)
+
+
+def refit(settings: Settings) -> Adaptation:
+    """Fit the hallucination model to the labels in the lake (see `scoring.refit`).
+
+    Raises:
+        DayError: nothing was stored in the lake yet.
+        EvalkitError: a refitted model cannot be kept.
+    """
+    with _opened(settings) as tools:
+        until = tools.lake.days(INTERACTIONS)[-1]
+        return scoring.refit(settings, tools.lake, tools.embedder, tools.prices, until)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from evalkit.doctor import Check
     from evalkit.labelling import Imported, Sheet
     from evalkit.night import Night
+    from evalkit.scoring import Adaptation
     from evalkit.starter import Started
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "interaction",
     "labels_exported",
     "labels_imported",
+    "labels_refitted",
     "night",
     "nights",
     "progress",
@@ -444,6 +446,32 @@ def labels_exported(sheet: Sheet, file: Path, as_json: bool) -> None:
     )
     console.print(f"  asks: {escape(safe(sheet.question))}")
     console.print("  give it to someone, then: evalkit labels import FILE")
+
+
+def labels_refitted(found: Adaptation, as_json: bool) -> None:
+    """What a refit to labels came to."""
+    figures = {
+        "kept": found.is_better,
+        "labels": found.n,
+        "why": found.why,
+        "auroc_before": found.auroc_before,
+        "auroc_after": found.auroc_after,
+        "loss_before": found.loss_before,
+        "loss_after": found.loss_after,
+    }
+    if as_json:
+        _json(_finite(figures))
+        return
+    console = _out()
+    told = "Kept" if found.is_better else "Not kept, scores stay as they are"
+    console.print(f"{found.model.name}: {told}: {found.why}.")
+    if found.auroc_before is not None and found.auroc_after is not None:
+        console.print(
+            f"  AUROC on {found.n} labels: {found.auroc_before:.3f} before, "
+            f"{found.auroc_after:.3f} after (cross-validated)"
+        )
+    if found.is_better:
+        console.print("  Nights from now on use it, and say that the instrument changed.")
 
 
 def labels_imported(found: Imported, as_json: bool) -> None:

@@ -21,7 +21,7 @@ from evalkit.config import Settings
 from evalkit.encoders import open_embedder
 from evalkit.errors import EvalkitError
 from evalkit.metrics import Metric
-from evalkit.scoring.batch import Batch, TextEmbedder
+from evalkit.scoring.batch import Batch, TextEmbedder, reader_of
 from evalkit.scoring.calibration import load_all, thresholds
 from evalkit.scoring.contract import Scorer
 from evalkit.scoring.selection import metrics_of, select
@@ -157,7 +157,13 @@ def _score(
     contexts: list[list[str]] = []
     price_list, models = prices.load(None), load_all()
     for start in range(0, rows.num_rows, _BATCH_ROWS):
-        batch = Batch(rows.slice(start, _BATCH_ROWS), embedder, price_list, models)
+        batch = Batch(
+            rows.slice(start, _BATCH_ROWS),
+            embedder,
+            price_list,
+            models,
+            verifier=reader_of(embedder),
+        )
         for scorer in scorers:
             scores = scorer.score(batch)
             for name, column in scores.columns.items():

@@ -32,6 +32,7 @@ __all__ = [
     "Verifier",
     "find_model",
     "open_embedder",
+    "open_verifier",
 ]
 
 _PACKAGE = "evalkit.encoders.runtimes"

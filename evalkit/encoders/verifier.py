@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -158,8 +157,10 @@ class Verifier:
         return list(found)
 
 
-def open_verifier(settings: Settings, *, cache: bool = True) -> Verifier:
-    """The shipped verifier; a context manager that closes its cache.
+def open_verifier(
+    settings: Settings, *, cache: bool = True, folder: Path | None = None
+) -> Verifier:
+    """The shipped verifier, or one in a folder; a context manager that closes its cache.
 
     It runs on torch at the precision of `[encoder]` ("bf16" where that is asked for and the
     processor has it), whatever model the embeddings are of: it was trained with its own.
@@ -167,7 +168,8 @@ def open_verifier(settings: Settings, *, cache: bool = True) -> Verifier:
     Raises:
         ModelError: its weights, or the default model whose tokens it reads, are missing or wrong.
     """
-    stated = _stated()
+    folder = Path(str(files(_PACKAGE) / "weights")) if folder is None else folder
+    stated = _stated(folder)
     model = find_model(None)
     precision = "bf16" if settings.encoder.precision == "bf16" and processor.has_bf16() else "fp32"
     exact = f"{_VERSION}\n{stated['sha256']}\n{precision}\n{model.fingerprint}\n{shapes.VERSION}"
@@ -181,7 +183,9 @@ def open_verifier(settings: Settings, *, cache: bool = True) -> Verifier:
         )
         kept = VectorCache(settings.cache_path, space, 1 + CLAIM_TOKENS)
     threads = settings.encoder.threads
-    return Verifier(fingerprint, lambda: _Network(model, precision, threads).forward, model, kept)
+    return Verifier(
+        fingerprint, lambda: _Network(model, folder, precision, threads).forward, model, kept
+    )
 
 
 class _PairTokens:
@@ -241,7 +245,7 @@ class _PairTokens:
 class _Network:
     """The default model's network with the verifier's weights and its two heads, on torch."""
 
-    def __init__(self, model: Model, precision: str, threads: int | None) -> None:
+    def __init__(self, model: Model, folder: Path, precision: str, threads: int | None) -> None:
         with offline():
             import torch
             from transformers import BertConfig, BertModel
@@ -250,7 +254,7 @@ class _Network:
         config = BertConfig.from_pretrained(str(model.folder))
         with torch.device("cpu"):
             base = BertModel(config, add_pooling_layer=False)
-        state, heads = _weights(model, torch)
+        state, heads = _weights(model, folder, torch)
         base.load_state_dict(state)
         base.eval()
         self._base = base.to(torch.bfloat16) if precision == "bf16" else base
@@ -286,12 +290,12 @@ class _Network:
                 self._torch.set_num_threads(before)
 
 
-def _weights(model: Model, torch: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def _weights(model: Model, folder: Path, torch: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The network's parameters: word embeddings of the default model, all else from the shipped
     file, where matrices are int8 with one scale per row."""
     from safetensors.torch import load_file
 
-    shipped = load_file(str(_checked()))
+    shipped = load_file(str(_checked(folder)))
     found: dict[str, Any] = {}
     for name, value in shipped.items():
         if name.endswith(".scale"):
@@ -305,24 +309,23 @@ def _weights(model: Model, torch: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return state, heads
 
 
-def _stated() -> dict[str, Any]:
-    """What is said of the shipped weights: their SHA-256 and the model that they go with."""
-    path = files(_PACKAGE) / "weights" / _STATED
+def _stated(folder: Path) -> dict[str, Any]:
+    """What is said of the weights: their SHA-256 and the model that they go with."""
+    path = folder / _STATED
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{_STATED}: cannot be read ({error}). Install evalkit again.") from error
+        raise ModelError(f"{path}: cannot be read ({error}). Install evalkit again.") from error
     return found
 
 
-@cache
-def _checked() -> Path:
-    path = Path(str(files(_PACKAGE) / "weights" / _WEIGHTS))
+def _checked(folder: Path) -> Path:
+    path = folder / _WEIGHTS
     if not path.is_file():
         raise ModelError(f"{path}: no such file. Install evalkit again.")
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    stated = _stated()["sha256"]
+    stated = str(_stated(folder)["sha256"])
     if found != stated:
         raise ModelError(
             f"{path}: hashes to {found[:12]}..., but {_STATED} states {stated[:12]}...: it is not "

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from evalkit.scoring.batch import Batch
+from evalkit.scoring.adaptation import Adaptation
+from evalkit.scoring.batch import Batch, reader_of
 from evalkit.scoring.contract import Evidence, Metric, Scorer, Scores, Values, scorer
+from evalkit.scoring.refitting import refit
 from evalkit.scoring.selection import metrics, scorer_fingerprint, select
 from evalkit.scoring.step import Scored, score, score_table
 
 __all__ = [
+    "Adaptation",
     "Batch",
     "Evidence",
     "Metric",
@@ -16,6 +19,8 @@ __all__ = [
     "Scores",
     "Values",
     "metrics",
+    "reader_of",
+    "refit",
     "score",
     "score_table",
     "scorer",

@@ -28,6 +28,7 @@ __all__ = [
     "PairReader",
     "PairReading",
     "TextEmbedder",
+    "reader_of",
 ]
 
 T = TypeVar("T")
@@ -61,6 +62,12 @@ class PairReader(Protocol):
     """What a batch needs of the verifier: a reading for each (claim, evidence)."""
 
     def read(self, pairs: Sequence[tuple[str, str]]) -> Sequence[PairReading]: ...
+
+
+def reader_of(embedder: object) -> PairReader | None:
+    """The verifier that an embedder comes with; None where it has none."""
+    found: PairReader | None = getattr(embedder, "verifier", None)
+    return found
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,17 @@ from numpy.typing import NDArray
 
 from evalkit.errors import ModelError
 
-__all__ = ["Logistic", "digest", "hashes", "load", "load_all", "parse", "thresholds"]
+__all__ = [
+    "Logistic",
+    "as_content",
+    "digest",
+    "hashes",
+    "load",
+    "load_all",
+    "parse",
+    "thresholds",
+    "with_weights",
+]
 
 _PACKAGE = "evalkit.scoring"
 _FOLDER = "models"
@@ -132,6 +143,51 @@ def parse(text: str, where: str) -> Logistic:
     return made
 
 
+def as_content(model: Logistic) -> dict[str, Any]:
+    """The content of a model's file, as `parse` reads it."""
+    columns = [
+        {
+            "name": name,
+            "low": float(model.low[k]),
+            "high": float(model.high[k]),
+            "mean": float(model.mean[k]),
+            "scale": float(model.scale[k]),
+            "coefficient": float(model.coefficient[k]),
+        }
+        for k, name in enumerate(model.features)
+    ]
+    content: dict[str, Any] = {
+        "name": model.name,
+        "kind": "logistic",
+        "features": columns,
+        "intercept": model.intercept,
+        "prior": model.prior,
+        "threshold": model.threshold,
+        "strict_threshold": model.strict_threshold,
+    }
+    return {**content, "sha256": digest(content)}
+
+
+def with_weights(
+    model: Logistic,
+    weights: NDArray[np.float64],
+    *,
+    prior: float,
+    threshold: float,
+    strict_threshold: float,
+) -> Logistic:
+    """The model with other weights: float64 [1 + features], the intercept first."""
+    made = replace(
+        model,
+        intercept=round(float(weights[0]), 5),
+        coefficient=np.round(weights[1:], 5),
+        prior=round(prior, 4),
+        threshold=round(threshold, 4),
+        strict_threshold=round(strict_threshold, 4),
+    )
+    return replace(made, sha256=str(as_content(made)["sha256"]))
+
+
 def _numbers(values: Iterable[Any]) -> NDArray[np.float64]:
     return np.array([float(value) for value in values], dtype=np.float64)
 
@@ -149,14 +205,32 @@ def load(name: str) -> Logistic:
     return parse(path.read_text(encoding="utf-8"), path.name)
 
 
-def load_all() -> Mapping[str, Logistic]:
-    """Every shipped model by name: what a `Batch` is given as `models`."""
-    return {name: load(name) for name in _names()}
+def load_all(folder: Path | None = None) -> Mapping[str, Logistic]:
+    """Every model by name: what a `Batch` is given as `models`.
+
+    Args:
+        folder: of models that were refitted to the deployment's own labels; each stands in for the
+            shipped one of its name. It need not be there.
+
+    Raises:
+        ModelError: a file there is no model, or has other inputs than the shipped one of its name.
+    """
+    found = {name: load(name) for name in _names()}
+    for path in sorted(folder.glob("*.json")) if folder is not None else []:
+        made = parse(path.read_text(encoding="utf-8"), str(path))
+        shipped = found.get(made.name)
+        if shipped is None or shipped.features != made.features:
+            raise ModelError(
+                f"{path}: {made.name!r} was refitted from another version of evalkit: its inputs are "
+                "not those of the shipped model. Remove the file, and run `evalkit labels refit`."
+            )
+        found[made.name] = made
+    return found
 
 
-def hashes() -> dict[str, str]:
-    """SHA-256 of every shipped model by name, for the provenance of scores."""
-    return {name: model.sha256 for name, model in load_all().items()}
+def hashes(folder: Path | None = None) -> dict[str, str]:
+    """SHA-256 of every model by name, for the provenance of scores; `folder` as for `load_all`."""
+    return {name: model.sha256 for name, model in load_all(folder).items()}
 
 
 def thresholds() -> dict[str, float]:
@@ -169,6 +243,7 @@ def thresholds() -> dict[str, float]:
         "hallucination": load("hallucination").threshold,
         "groundedness": 1 - load("support").threshold,
         "user_correction": load("user_correction").threshold,
+        "answer_relevance": load("answer_relevance").threshold,
     }
 
 

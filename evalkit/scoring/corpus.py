@@ -148,6 +148,10 @@ def _postings(
 
 def _top(score: NDArray[np.float64], k: int) -> list[int]:
     """The k highest, best first; of equal ones the first."""
-    order = np.lexsort((np.arange(len(score)), -score))
-    found: list[int] = order[:k].tolist()
+    if not 0 < k < len(score):
+        chosen = np.arange(len(score))
+    else:
+        chosen = np.flatnonzero(score >= np.partition(score, -k)[-k])
+    order = np.lexsort((chosen, -score[chosen]))
+    found: list[int] = chosen[order][:k].tolist()
     return found

@@ -14,6 +14,7 @@ from evalkit.metrics import Metric
 from evalkit.prices import PriceList
 from evalkit.registry import find
 from evalkit.scoring import calibration
+from evalkit.scoring.batch import reader_of
 from evalkit.scoring.contract import Scorer
 from evalkit.text import sentences
 
@@ -26,11 +27,6 @@ _GROUP = "evalkit.scorers"
 class _Fingerprinted(Protocol):
     @property
     def fingerprint(self) -> str: ...
-
-
-class _WithVerifier(_Fingerprinted, Protocol):
-    @property
-    def verifier(self) -> _Fingerprinted | None: ...
 
 
 def select(settings: Settings) -> dict[str, Scorer]:
@@ -87,14 +83,15 @@ def metrics_of(scorers: Mapping[str, Scorer]) -> dict[str, Metric]:
     return {name: found[name][1] for name in sorted(found)}
 
 
-def scorer_fingerprint(settings: Settings, embedder: _WithVerifier, prices: PriceList) -> str:
+def scorer_fingerprint(settings: Settings, embedder: _Fingerprinted, prices: PriceList) -> str:
     """Hash of everything that a score rests on besides its row: chosen scorers and their versions,
     encoder and verifier and their precision, price list, fitted models, and the sentence rules."""
+    models = calibration.hashes(settings.models_path)
     lines = [f"{name} {scorer.version}" for name, scorer in select(settings).items()]
-    lines += [f"model {name} {digest}" for name, digest in sorted(calibration.hashes().items())]
+    lines += [f"model {name} {digest}" for name, digest in sorted(models.items())]
     lines += [
         f"encoder {embedder.fingerprint}",
-        f"verifier {embedder.verifier.fingerprint if embedder.verifier else 'none'}",
+        f"verifier {getattr(reader_of(embedder), 'fingerprint', 'none')}",
         f"prices {prices.fingerprint}",
         f"text {sentences.VERSION}",
     ]

@@ -22,7 +22,7 @@ from evalkit.metrics import Metric
 from evalkit.prices import PriceList
 from evalkit.schema import EVIDENCE, INTERACTIONS, SCORES, STATUSES, scores_schema
 from evalkit.scoring import calibration
-from evalkit.scoring.batch import Batch, PairReader, TextEmbedder
+from evalkit.scoring.batch import Batch, TextEmbedder, reader_of
 from evalkit.scoring.contract import Evidence, Scorer, Scores, Values
 from evalkit.scoring.corpus import Corpus, read_chunks
 from evalkit.scoring.selection import metrics_of, scorer_fingerprint, select
@@ -40,14 +40,6 @@ _CONTENT = frozenset({"query", "response", "contexts"})
 
 
 class _Fingerprinted(TextEmbedder, Protocol):
-    @property
-    def fingerprint(self) -> str: ...
-
-    @property
-    def verifier(self) -> _FingerprintedReader | None: ...
-
-
-class _FingerprintedReader(PairReader, Protocol):
     @property
     def fingerprint(self) -> str: ...
 
@@ -161,7 +153,7 @@ class Scoring:
         self._prices = prices
         self._corpus = corpus
         self._turns = turns
-        self._models = calibration.load_all()
+        self._models = calibration.load_all(settings.models_path)
         self._fingerprint = scorer_fingerprint(settings, embedder, prices)
 
     def table(self, rows: pa.Table) -> pa.Table:
@@ -187,7 +179,7 @@ class Scoring:
             self._models,
             corpus=self._corpus,
             turns=self._turns,
-            verifier=getattr(self._embedder, "verifier", None),
+            verifier=reader_of(self._embedder),
         )
 
     def _run(self, scorer: Scorer, batch: Batch) -> Scores:

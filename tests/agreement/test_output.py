@@ -147,3 +147,12 @@ def test_the_format_is_that_of_the_name_or_of_the_file() -> None:
     assert format_of("json", Path("a.md")) == "json"
     with pytest.raises(EvalkitError, match=r"'pdf' is no format\. Formats: text, markdown"):
         format_of("pdf")
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "json", "html"])
+def test_one_class_only_still_has_spans_and_calibration(form: str) -> None:
+    spans = count_spans(["abc", "def"], [[(0, 2)], [(1, 3)]], [[(0, 3)], []])
+    shown = render([compare([0.2, 0.9], [1, 1], ["a", "b"], spans=spans, draws=5)], form)
+    # Both: 2 of 3 marked and 4 labelled characters.
+    assert f"{2 * 2 / 7:.3f}" in shown or f"{2 * 2 / 7}" in shown
+    assert "nan" not in shown.lower()

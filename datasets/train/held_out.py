@@ -1,0 +1,179 @@
+"""Rows of the labelled sets with what the product sees of them, read by networks that never saw
+their set: what the shipped models are fitted on, and what is reported of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from claim_pairs import is_development
+from numpy.typing import NDArray
+
+from evalkit import prices
+from evalkit.agreement.baselines import baselines
+from evalkit.agreement.reading import chunks_of
+from evalkit.config import Settings
+from evalkit.encoders import open_embedder, open_verifier
+from evalkit.frames import interactions_from
+from evalkit.scoring.batch import Batch, PairReader, TextEmbedder
+from evalkit.scoring.features import response_inputs, sentence_inputs
+from evalkit.scoring.support import Support, support_of
+from evalkit.scoring.verification import Verified, verified
+
+__all__ = ["REPORTED", "Row", "read_rows", "with_readings"]
+
+#: Sets that are reported on, and the network (a stage of `verifier.py`) that saw neither the set nor
+#: its family.
+REPORTED: Mapping[str, str] = {
+    "begin": "without_summedits_begin",
+    "wice": "without_bump_wice",
+    "bump": "without_bump_wice",
+    "summedits": "without_summedits_begin",
+    "ragtruth": "final",
+}
+#: Sets of single claims that the models are fitted on beside them; of these only the sources that
+#: every network's training left out.
+CLAIMS = ("factcg_doc", "fool_me_twice", "fever_symmetric")
+_BATCH = 128
+
+
+@dataclass(frozen=True)
+class Row:
+    """One labelled response with its features; `reading` is of the network that `read_by` names."""
+
+    dataset: str
+    id: str
+    source: str
+    task: str
+    query: str | None
+    contexts: tuple[str, ...]
+    response: str
+    is_unsupported: bool
+    spans: tuple[tuple[int, int], ...] | None
+    support: Support
+    trivial: Mapping[str, float]
+    reading: Verified | None = None
+
+    def inputs(self, *, verified: bool) -> NDArray[np.float64]:
+        """Inputs of the response model, with the verifier's or without."""
+        return response_inputs(self.support, self.reading if verified else None)
+
+    def sentence_inputs(self, *, verified: bool) -> NDArray[np.float64]:
+        """Inputs of the sentence model, one row per claim sentence."""
+        return sentence_inputs(self.support, self.reading if verified else None)
+
+
+def read_rows(shared: Path, work: Path, settings: Settings) -> list[Row]:
+    """Every row of the reported sets, and the development rows of the claim sets, that has claims.
+
+    Kept in `work` by set: what is there is not made again.
+    """
+    found: list[Row] = []
+    with open_embedder(settings) as embedder:
+        for name in (*REPORTED, *CLAIMS):
+            path = work / f"rows_{name}.pickle"
+            if not path.is_file():
+                rows = _rows(shared, name, embedder)
+                path.write_bytes(pickle.dumps(rows))
+                print(f"{name}: {len(rows)} rows", flush=True)
+            found.extend(pickle.loads(path.read_bytes()))  # noqa: S301  (written by this script)
+    return found
+
+
+def with_readings(rows: Sequence[Row], network: str, work: Path, settings: Settings) -> list[Row]:
+    """The rows as one network of `verifier.py` reads them (from `work/NETWORK`)."""
+    path = work / f"readings_{network}.pickle"
+    known: dict[str, Verified] = {}
+    if path.is_file():
+        known = pickle.loads(path.read_bytes())  # noqa: S301  (written by this script)
+    missing = [row for row in rows if row.id not in known]
+    if missing:
+        with open_verifier(settings, folder=work / network) as reader:
+            for begin in range(0, len(missing), _BATCH):
+                part = missing[begin : begin + _BATCH]
+                batch = _batch(part, _Known(), reader)
+                batch.memo("support", lambda part=part: [row.support for row in part])
+                readings = verified(batch, range(len(part))) or {}
+                known.update({row.id: readings[k] for k, row in enumerate(part)})
+        path.write_bytes(pickle.dumps(known))
+    return [replace(row, reading=known[row.id]) for row in rows]
+
+
+class _Known:
+    """Stands in for an embedder where the supports are known already."""
+
+    dim = 1
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        raise AssertionError("nothing is embedded twice")
+
+
+def _rows(shared: Path, name: str, embedder: TextEmbedder) -> list[Row]:
+    items = list(_items(shared, name))
+    found: list[Row] = []
+    for begin in range(0, len(items), _BATCH):
+        part = items[begin : begin + _BATCH]
+        plain = [_plain(item) for item in part]
+        batch = _batch(plain, embedder, None)
+        trivial = baselines(batch)
+        for k, support in enumerate(support_of(batch)):
+            if support.status is None:
+                floors = {floor: float(values[k]) for floor, values in trivial.items()}
+                found.append(replace(plain[k], support=support, trivial=floors))
+    return found
+
+
+def _items(shared: Path, name: str) -> Iterable[dict[str, Any]]:
+    file = "claims" if name in CLAIMS else "groundedness"
+    file = "ragtruth_train_part" if name == "ragtruth" else file
+    for item in pq.read_table(shared / f"{file}.parquet").to_pylist():
+        item.setdefault("dataset", "ragtruth")
+        if item["dataset"] != name or item["hallucinated"] is None:
+            continue
+        if name in CLAIMS and not is_development(item["source_id"]):
+            continue
+        yield item
+
+
+def _plain(item: Mapping[str, Any]) -> Row:
+    contexts = chunks_of(item["context"])
+    if item["dataset"] == "fool_me_twice":
+        contexts += [t for t in json.loads(item["detail"])["retrieved"] if t not in item["context"]]
+    spans = item.get("labels")
+    return Row(
+        dataset=item["dataset"],
+        id=f"{item['dataset']} {item['id']}",
+        source=str(item["source_id"]),
+        task=item["task_type"],
+        query=item["query"] or None,
+        contexts=tuple(contexts),
+        response=item["response"],
+        is_unsupported=item["hallucinated"],
+        spans=None if spans is None else tuple((s["start"], s["end"]) for s in spans),
+        support=Support("not_applicable", (), np.zeros((0, 0)), np.zeros((0, 0)), (), ()),
+        trivial={},
+    )
+
+
+def _batch(rows: Sequence[Row], embedder: TextEmbedder, reader: PairReader | None) -> Batch:
+    frame = pd.DataFrame(
+        {
+            "query": [row.query for row in rows],
+            "response": [row.response for row in rows],
+            "contexts": [list(row.contexts) for row in rows],
+        }
+    )
+    return Batch(interactions_from(frame), embedder, prices.load(None), {}, verifier=reader)
+
+
+def rank(text: str) -> str:
+    """A fixed order that means nothing."""
+    return hashlib.sha256(text.encode()).hexdigest()
