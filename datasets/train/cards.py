@@ -16,8 +16,21 @@ _SETS = {
 }
 
 
-def hallucination_card(model: Mapping[str, Any], held_out: Sequence[Mapping[str, Any]]) -> str:
-    """The card of `hallucination`, Markdown."""
+_VERIFIED = (
+    "word overlap, numbers, names, negation and sentence embeddings, and of what the verifier "
+    "(`evalkit/encoders/weights/verifier.md`) makes of each sentence and word"
+)
+_EMBEDDINGS = "word overlap, numbers, names, negation and sentence embeddings"
+_TIERS = {
+    True: "With the verifier. Its twin without is `{name}_embeddings` (`[scoring] verifier = false`).",
+    False: "The cheap tier, without the verifier (`[scoring] verifier = false`).",
+}
+
+
+def hallucination_card(
+    model: Mapping[str, Any], held_out: Sequence[Mapping[str, Any]], verified: bool
+) -> str:
+    """The card of `hallucination` or `hallucination_embeddings`, Markdown."""
     columns = ("auroc", "balanced_accuracy", "overlap", "cosine", "length", "always")
     table = [
         "| held-out set | AUROC | balanced accuracy | overlap | cosine | length | always |",
@@ -29,12 +42,14 @@ def hallucination_card(model: Mapping[str, Any], held_out: Sequence[Mapping[str,
             for item in held_out
         ),
     ]
-    return f"""# hallucination
+    return f"""# {model["name"]}
 
 The probability that a response says something that its contexts do not support.
+{_TIERS[verified].format(name="hallucination")}
 
-A logistic regression on {len(model["features"])} features of word overlap, numbers, names,
-negation and sentence embeddings (`evalkit/scoring/features.py`). Inputs are clipped to the 0.5 %
+A logistic regression on {len(model["features"])} features of
+{_VERIFIED if verified else _EMBEDDINGS}
+(`evalkit/scoring/features.py`). Inputs are clipped to the 0.5 %
 and 99.5 % quantiles of the training rows and standardised; no weight may be negative, since each
 input is made so that higher means less support. Runs on numpy; the file holds everything and is
 refused when its hash does not fit.
@@ -49,22 +64,24 @@ out.
 
 ## Training data
 
-Each set weighs what the table says, whatever its size, and its two classes weigh the same. Sources
-are chosen by hash, with all their rows. No row of RAGTruth or CLAPnq is in it, and weights,
-calibration and thresholds rest on the sets below alone. The list of inputs was settled with figures
+Each set weighs what the table says, whatever its size, and its two classes weigh the same. No row
+of RAGTruth is in it, and weights, calibration and thresholds rest on the sets below alone. Where
+the verifier's readings are inputs, each set was read by a network that saw neither it nor its
+family; of the sets of single claims only sources that no network saw are used. The list of inputs was settled with figures
 on the RAGTruth part at hand too (between the lists and penalties tried they differed by about 0.02
 AUROC): its figures in `docs/agreement.md` are out of sample for the fit, and not quite for the
 choice of inputs.
 
 {_training(model)}
 
-Left out: TabFact (its claims are about arithmetic over table cells, and their tokenised lower case
-would teach the style), ConjNLI and MED (single-sentence logic, where words and embeddings are the
-same on both sides by design), the token part of WiCE (one class only).
+Left out here: TabFact (its claims are about arithmetic over table cells, and their tokenised lower
+case would teach the style), ConjNLI and MED (single-sentence logic, where words and embeddings are
+the same on both sides by design), the token part of WiCE (one class only). The verifier's own
+training used some of them.
 
 ## Leave one set out
 
-Each row: the model fitted on the other sets, on a set that it never saw. AUROC of the model, its
+Each row: the model (and the network below it) fitted on other sets, on a set that neither saw. AUROC of the model, its
 balanced accuracy at the threshold, then the AUROC of trivial scores on the same rows: share of
 content words in no context, 1 - cosine of mean sentence vectors, response length, a constant.
 
@@ -97,17 +114,20 @@ value
 """
 
 
-def support_card(model: Mapping[str, Any], held_out: Sequence[Mapping[str, Any]]) -> str:
-    """The card of `support`, Markdown."""
+def support_card(
+    model: Mapping[str, Any], held_out: Sequence[Mapping[str, Any]], verified: bool
+) -> str:
+    """The card of `support` or `support_embeddings`, Markdown."""
     table = [
         "| held-out set | AUROC |",
         "| --- | --- |",
         *(f"| {_SETS[item['dataset']]} | {_figure(item['auroc'])} |" for item in held_out),
     ]
-    return f"""# support
+    return f"""# {model["name"]}
 
 The probability that one sentence of a response is NOT supported by its contexts. `groundedness` is
 one minus its mean over the sentences that claim something.
+{_TIERS[verified].format(name="support")}
 
 Made like `hallucination` (see its card), on rows whose response is a single sentence, so that the
 label of the response is the label of the sentence.

@@ -28,7 +28,7 @@ from evalkit.scoring.features import response_inputs, sentence_inputs
 from evalkit.scoring.support import Support, support_of
 from evalkit.scoring.verification import Verified, verified
 
-__all__ = ["REPORTED", "Row", "read_rows", "with_readings"]
+__all__ = ["CLAIMS", "REPORTED", "SPANS", "Row", "rank", "read_rows", "with_readings"]
 
 #: Sets that are reported on, and the network (a stage of `verifier.py`) that saw neither the set nor
 #: its family.
@@ -39,6 +39,9 @@ REPORTED: Mapping[str, str] = {
     "summedits": "without_summedits_begin",
     "ragtruth": "final",
 }
+#: Rows with the words that lack support, for span figures alone: all of them are unsupported.
+SPANS = {"wice_tokens": "without_bump_wice"}
+_SPAN_ROWS = 150
 #: Sets of single claims that the models are fitted on beside them; of these only the sources that
 #: every network's training left out.
 CLAIMS = ("factcg_doc", "fool_me_twice", "fever_symmetric")
@@ -78,7 +81,7 @@ def read_rows(shared: Path, work: Path, settings: Settings) -> list[Row]:
     """
     found: list[Row] = []
     with open_embedder(settings) as embedder:
-        for name in (*REPORTED, *CLAIMS):
+        for name in (*REPORTED, *SPANS, *CLAIMS):
             path = work / f"rows_{name}.pickle"
             if not path.is_file():
                 rows = _rows(shared, name, embedder)
@@ -118,6 +121,8 @@ class _Known:
 
 def _rows(shared: Path, name: str, embedder: TextEmbedder) -> list[Row]:
     items = list(_items(shared, name))
+    if name in SPANS:  # whole pages: a share of them is enough
+        items = sorted(items, key=lambda item: rank(item["id"]))[:_SPAN_ROWS]
     found: list[Row] = []
     for begin in range(0, len(items), _BATCH):
         part = items[begin : begin + _BATCH]

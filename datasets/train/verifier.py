@@ -176,10 +176,9 @@ def main() -> None:
             ]
             documents = [one for one in pool if one.dataset in known]
             torch.save(trainer.train(base, seen, documents, TUNED), path)
-    for name in STAGES:
-        state = torch.load(chosen.work / f"{name}.pt")
-        target = chosen.out if name == "final" else chosen.work / name
-        export(state, target, pairs)
+    for name in ("base", *STAGES):
+        export(torch.load(chosen.work / f"{name}.pt"), chosen.work / name, pairs)
+    export(torch.load(chosen.work / "final.pt"), chosen.out, pairs)
 
 
 class Trainer:

@@ -227,7 +227,7 @@ def _text(value: object, name: str) -> str:
         return ""
     if not isinstance(value, str):
         raise _ProblemError(f"{name}: {value!r:.40} is no text.")
-    return undefused(value.strip()).replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    return undefused(value.strip()).strip().replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def _time(value: object) -> datetime | None:

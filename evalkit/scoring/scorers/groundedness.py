@@ -4,6 +4,7 @@ features of `scoring/support`."""
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from evalkit.metrics import Metric
 from evalkit.scoring.batch import Batch
@@ -15,7 +16,7 @@ from evalkit.scoring.support import Support, support_of
 from evalkit.scoring.verification import Verified, verified
 from evalkit.text.sentences import Span
 
-__all__ = ["groundedness", "statuses"]
+__all__ = ["groundedness", "marked_words", "statuses"]
 
 # Log-odds from which on a word is marked: even odds, once the weight that rare unsupported words
 # have in training (3) is taken off.
@@ -119,21 +120,37 @@ def _evidence(
         else:
             best = ids[int(support.chunk_evidence[k].argmax())]
             sentences.append(Evidence("groundedness", span.start, span.end, best, "supported"))
-    marked = support.new_words if reading is None else _marked(reading)
     words = [
         Evidence("hallucination", place.start, place.end, None, "unsupported")
+        for place in marked_words(support, reading, unsupported, model)
+    ]
+    return sentences[:_MAX_SPANS] + words[:_MAX_SPANS]
+
+
+def marked_words(
+    support: Support, reading: Verified | None, unsupported: Sequence[float], model: Logistic
+) -> list[Span]:
+    """The words of a response that lack support, in sentences that are in doubt.
+
+    Args:
+        support, reading: of one row; without a reading the words that no context holds.
+        unsupported: probability of each claim sentence, by the model.
+        model: of the sentences; its threshold says which are in doubt.
+    """
+    marked = support.new_words if reading is None else _marked(reading)
+    return [
+        place
         # A new word in a sentence that stands on its contexts is paraphrase, not news.
         for places, doubt in zip(marked, unsupported, strict=True)
         if doubt >= model.threshold
         for place in places
     ]
-    return sentences[:_MAX_SPANS] + words[:_MAX_SPANS]
 
 
-def _marked(reading: Verified) -> list[list[Span]]:
+def _marked(reading: Verified) -> Sequence[Sequence[Span]]:
     """Runs of words at or above the cut, for each claim sentence; a single word between two marked
     ones is marked with them."""
-    found = []
+    found: list[list[Span]] = []
     for odds, places in zip(reading.words, reading.places, strict=True):
         runs: list[Span] = []
         last = -2
