@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from fitting import calibrate, fit_logistic, set_weights
 from hallucination import RESPONSE_PRIOR, RIDGE, SHARE, read, response_x, working_settings
-from held_out import REPORTED, Row, read_rows, with_readings
+from held_out import REPORTED, SPANS, Row, read_rows, with_readings
 from numpy.typing import NDArray
 
-from evalkit.agreement import Agreement, compare, count_spans, to_markdown
+from evalkit.agreement import Agreement, SpanCounts, compare, count_spans, to_markdown
 from evalkit.agreement.baselines import lengths
 from evalkit.scoring import calibration
 from evalkit.scoring.adaptation import adapt
@@ -63,7 +63,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/agreement.md"))
     chosen = parser.parse_args()
     found = judge(chosen.shared, chosen.work)
-    chosen.out.write_text(page(found), encoding="utf-8")
+    spans = span_rows(chosen.shared, chosen.work)
+    chosen.out.write_text(page(found, spans), encoding="utf-8")
+
+
+def span_rows(shared: Path, work: Path) -> list[Row]:
+    """The rows that have spans and no second verdict, read by the network that left them out."""
+    settings = working_settings(work)
+    rows = [row for row in read_rows(shared, work, settings) if row.dataset in SPANS]
+    return with_readings(rows, SPANS["wice_tokens"], work, settings)
 
 
 def judge(shared: Path, work: Path) -> list[Judged]:
@@ -167,11 +175,7 @@ def agreement_of(one: Judged) -> Agreement:
     trivial = {name: [row.trivial[name] for row in rows] for name in rows[0].trivial}
     spans = None
     if one.name == "ragtruth":
-        spans = count_spans(
-            [row.response for row in rows],
-            [[Span(a, b) for a, b in row.spans or ()] for row in rows],
-            [_marked(row) for row in rows],
-        )
+        spans = _spans(rows)
     return compare(
         one.probability,
         _labels(rows),
@@ -186,6 +190,14 @@ def agreement_of(one: Judged) -> Agreement:
     )
 
 
+def _spans(rows: Sequence[Row]) -> SpanCounts:
+    return count_spans(
+        [row.response for row in rows],
+        [[Span(a, b) for a, b in row.spans or ()] for row in rows],
+        [_marked(row) for row in rows],
+    )
+
+
 def _marked(row: Row) -> list[Span]:
     assert row.reading is not None
     model = calibration.load("support")
@@ -193,7 +205,7 @@ def _marked(row: Row) -> list[Span]:
     return marked_words(row.support, row.reading, doubt, model)
 
 
-def page(found: Sequence[Judged]) -> str:
+def page(found: Sequence[Judged], span_rows: Sequence[Row]) -> str:
     """The page, Markdown."""
     curves: Mapping[str, list[Any]] = {
         one.name: [with_labels(one, n) for n in _LABELS] for one in found
@@ -201,7 +213,21 @@ def page(found: Sequence[Judged]) -> str:
     lines = [_HEAD, *_overview(found), "", _LABELS_HEAD, *_learning(found, curves), "", _DETAIL]
     for one in found:
         lines += [f"## {_TITLES[one.name]}", "", to_markdown(agreement_of(one), level=3), ""]
+    lines += [_SPANS_HEAD, *_span_table(span_rows), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _span_table(rows: Sequence[Row]) -> list[str]:
+    counts = _spans(rows)
+    lines = [
+        "| unit | precision | recall | F1 | marking everything |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for unit, name in enumerate(("character", "word")):
+        found = counts.figure(unit, (None, None))
+        cells = map(_figure, (found.precision, found.recall, found.f1, found.everything_f1))
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
 
 
 def _overview(found: Sequence[Judged]) -> list[str]:
@@ -280,6 +306,12 @@ Published figures on the RAGTruth test set, response-level F1 (QA / summary / ov
 here, and a task more): RAGAS 35.7 / 40.8 / 52.0, TruLens 36.6 / 44.5 / 60.4, a GPT-4-turbo prompt
 45.6 / 47.6 / 63.4, Luna (440 M) 51.3 / 52.5 / 65.4, LettuceDetect-base (149 M) 65.5 / 50.5 / 76.1;
 calling every answer hallucinated gives 51.8 overall.
+"""
+
+_SPANS_HEAD = """## WiCE, words that lack support
+
+Claims that are partly supported by a whole cited page, with the words that are not (150 rows, by
+hash), read by the network that saw nothing of WiCE; marks in sentences that are in doubt.
 """
 
 if __name__ == "__main__":
