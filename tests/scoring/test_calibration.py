@@ -17,7 +17,16 @@ from evalkit.scoring import calibration
 from evalkit.scoring.features import RESPONSE_INPUTS, SENTENCE_INPUTS
 from evalkit.scoring.rejection import TURN_INPUTS
 
-NAMES = ("hallucination", "support", "user_correction")
+NAMES = (
+    "answer_relevance",
+    "chunk_relevance",
+    "context_sufficiency",
+    "hallucination",
+    "hallucination_embeddings",
+    "support",
+    "support_embeddings",
+    "user_correction",
+)
 FOLDER = files("evalkit.scoring") / "models"
 
 
@@ -136,7 +145,7 @@ def test_a_model_with_a_missing_part_is_refused() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ModelError, match="Known: hallucination, support"):
+    with pytest.raises(ModelError, match="Known: answer_relevance, chunk_relevance"):
         calibration.load("toxicity")
 
 
