@@ -1,4 +1,4 @@
-"""`python -m benchmarks [encoders|ingest|night] [--json FILE]`: a table on the terminal, and JSON when asked."""
+"""`python -m benchmarks [encoders|ingest|night|tiers] [--json FILE]`: a table on the terminal, and JSON when asked."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import encoders, ingest, night
+from benchmarks import encoders, ingest, night, tiers
 from benchmarks.measure import Row, machine
 
-ALL = {"encoders": encoders.measure, "ingest": ingest.measure, "night": night.measure}
+ALL = {
+    "encoders": encoders.measure,
+    "ingest": ingest.measure,
+    "night": night.measure,
+    "tiers": tiers.measure,
+}
 
 
 def main() -> None:

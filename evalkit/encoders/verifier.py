@@ -197,9 +197,17 @@ class _PairTokens:
         self._fast = Fast.from_file(str(model.folder / "tokenizer.json"))
         self._fast.no_truncation()
         self._fast.no_padding()
-        self._first = self._fast.token_to_id("[CLS]")
-        self._end = self._fast.token_to_id("[SEP]")
-        self._pad = self._fast.token_to_id("[PAD]")
+        self._first, self._end, self._pad = (
+            self._id(model, token) for token in ("[CLS]", "[SEP]", "[PAD]")
+        )
+
+    def _id(self, model: Model, token: str) -> int:
+        found: int | None = self._fast.token_to_id(token)
+        if found is None:
+            raise ModelError(
+                f"{model.folder / 'tokenizer.json'}: has no {token}. Install evalkit again."
+            )
+        return found
 
     def claim_spans(self, claims: Sequence[str]) -> list[NDArray[np.int32]]:
         return [

@@ -6,7 +6,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import groupby
 from typing import Any
 
 import orjson
@@ -22,9 +21,7 @@ MAX_STREAM_BYTES = 16 * 1024 * 1024
 _MARKS = (b'"custom_id"', CHUNK.encode())
 _DATA, _DONE = b"data:", b"[DONE]"
 
-_TABLE = (
-    "CREATE TABLE part (kind TEXT, place TEXT, key TEXT, file TEXT, number INTEGER, data BLOB)"
-)
+_TABLE = "CREATE TABLE part (kind TEXT, place TEXT, key TEXT, file TEXT, number INTEGER, data BLOB)"
 _INDEX = "CREATE INDEX found ON part (kind, place, key)"
 _ADD = "INSERT INTO part VALUES (?, ?, ?, ?, ?, ?)"
 _STREAMS = (
@@ -113,20 +110,27 @@ def _part_of(line: Line) -> tuple[str, str, str] | Line | None:
 
 
 def _streams(parts: sqlite3.Connection) -> Iterator[Line]:
-    found = parts.execute(_STREAMS)
-    for _, rows in groupby(found, key=lambda row: (row[0], row[1])):
-        file, number, first = next((row[2], row[3], row[4]) for row in rows)
-        chunks, size = [first], len(first)
-        for row in rows:
-            size += len(row[4])
-            if size <= MAX_STREAM_BYTES:
-                chunks.append(row[4])
-        if size > MAX_STREAM_BYTES:
-            problem = f"a stream of more than {MAX_STREAM_BYTES:,} bytes"
-            yield Line(file, number, first, problem)
-        else:
-            yield Line(file, number, b'{"response":[' + b",".join(chunks) + b"]}")
+    key: tuple[str, str] | None = None
+    first: Line | None = None
+    chunks: list[bytes] = []
+    size = 0
+    for place, id_, file, number, data in parts.execute(_STREAMS):
+        if key != (place, id_):
+            if first is not None:
+                yield _stream(first, chunks, size)
+            key, first, chunks, size = (place, id_), Line(file, number, data), [], 0
+        size += len(data)
+        if size <= MAX_STREAM_BYTES:
+            chunks.append(data)
+    if first is not None:
+        yield _stream(first, chunks, size)
     parts.execute("DELETE FROM part WHERE kind = 'chunk'")
+
+
+def _stream(first: Line, chunks: list[bytes], size: int) -> Line:
+    if size > MAX_STREAM_BYTES:
+        return first._replace(problem=f"a stream of more than {MAX_STREAM_BYTES:,} bytes")
+    return first._replace(data=b'{"response":[' + b",".join(chunks) + b"]}")
 
 
 def _results(parts: sqlite3.Connection) -> Iterator[Line]:

@@ -17,6 +17,7 @@ __all__ = [
     "failure_of",
     "format_of",
     "messages_of",
+    "search_documents",
     "tool_documents",
     "usage_of",
 ]
@@ -187,12 +188,8 @@ def _searched(result: Any) -> Any:
     fields = Fields(result)
     text = fields.text("text") or text_of_content(fields.rest.pop("content", None))
     more = fields.object("attributes") or {}
-    return {
-        **more,
-        **fields.rest,
-        "id": fields.text("file_id", "id"),
-        "text": text,
-    }
+    id_ = fields.text("file_id", "id")
+    return {**more, **fields.rest, "id": id_, "text": text}
 
 
 def tool_documents(messages: list[Any]) -> list[Any] | None:

@@ -14,7 +14,7 @@ __all__ = ["CHUNK", "assembled", "events_of", "is_stream"]
 #: What `object` says in each chunk of a chat completion.
 CHUNK = "chat.completion.chunk"
 _DATA = "data:"
-_FRAMES = (_DATA, "event:", "id:", ":")
+_FRAMES = (_DATA, "event:")
 _HEAD = ("id", "created", "model", "system_fingerprint", "service_tier", "usage", "error")
 _MAX_CHOICES = 128
 

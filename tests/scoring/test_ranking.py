@@ -70,6 +70,7 @@ def test_a_question_of_stop_words_is_left_to_meaning(query: str) -> None:
     assert set(list(inputs(query, "It is a chunk.").values())[2:]) == {0.5}
 
 
+@settings(deadline=None)
 @given(query=st.text(max_size=200), text=st.text(max_size=400))
 def test_any_texts_give_inputs_in_range(query: str, text: str) -> None:
     found = inputs(query, text)

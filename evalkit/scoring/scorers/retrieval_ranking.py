@@ -63,9 +63,11 @@ def _numbered(ids: Sequence[str | None], wanted: Collection[str]) -> dict[str, s
 
 
 def _run(ids: Sequence[str | None], names: Mapping[str, str]) -> dict[str, float]:
+    """Scores that fall with the place; a repeated chunk takes its place and counts for nothing."""
     run: dict[str, float] = {}
     for k, id_ in enumerate(ids):
-        run.setdefault(f"n{k}" if id_ is None else names[id_], float(len(ids) - k))
+        is_new = id_ is not None and names[id_] not in run
+        run[names[id_] if is_new and id_ is not None else f"n{k}"] = float(len(ids) - k)
     return run
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalkit.encoders import Embedder
@@ -42,6 +42,7 @@ def test_repeated_words_by_hand(texts: list[str], share: float) -> None:
     assert repeated_share(texts) == pytest.approx(share)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=40), max_size=6))
 def test_any_texts_repeat_less_than_all_and_a_copy_repeats_itself(texts: list[str]) -> None:
     share = repeated_share(texts)

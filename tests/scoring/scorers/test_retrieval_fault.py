@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 
 from evalkit.encoders import Embedder
 from evalkit.scoring import Batch, Scores, calibration
@@ -17,10 +16,14 @@ from evalkit.scoring.corpus import Corpus
 from evalkit.scoring.ranking import Judged
 from evalkit.scoring.scorers.retrieval_fault import FAULTS, bad_answers, fault_of, retrieval_fault
 from tests.scoring.retrieval_story import Case, asked_with, cases, corpus_without
-from tests.scoring.rows import GOOD, PRICES, table
+from tests.scoring.rows import PRICES, table
 
 MODELS = calibration.load_all()
-SOUND = {"corrected_response": None, "feedback": None}
+SOUND = {
+    "response": "Refunds take five working days after the parcel is back.",
+    "corrected_response": None,
+    "feedback": None,
+}
 REFUNDS = "Refunds take five working days after the parcel is back. You get an e-mail."
 LAKE = "Our office is in Zürich, near the lake."
 OWLS = "Owls hunt mice at night and sleep in hollow trees."
@@ -83,7 +86,7 @@ def test_without_a_corpus_only_what_was_given_can_be_judged(embedder: Embedder) 
         ({"feedback": [{"name": "user-thumbs", "value": 0.0}]}, True),
         ({"feedback": [None, {"name": "toxicity", "value": 0.0}]}, False),
         ({"corrected_response": "Ten days."}, True),
-        ({"corrected_response": GOOD["response"]}, False),
+        ({"corrected_response": SOUND["response"]}, False),
         ({"response": "I cannot find that in the documents."}, True),
         ({"response": "Penguins won the cup in Lima in 1974, said Alan Turing."}, True),
         ({"response": None, "corrected_response": "Ten days."}, False),
@@ -140,15 +143,16 @@ def told(cases_: list[Case], embedder: Embedder) -> list[str]:
     return found
 
 
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.slow)])
 def test_planted_faults_are_found_on_questions_that_no_model_was_fitted_on(
-    embedder: Embedder,
+    embedder: Embedder, every: int
 ) -> None:
-    planted = list(cases(embedder))
+    planted = list(cases(embedder, every))
     found = told(planted, embedder)
     right = Counter(
         case.fault for case, fault in zip(planted, found, strict=True) if case.fault == fault
     )
-    assert len(planted) >= 200
+    assert len(planted) == 240 / every
     assert right.total() >= 0.85 * len(planted), right
     assert all(right[fault] >= 0.7 * len(planted) / 4 for fault in FAULTS), right
 
@@ -169,15 +173,17 @@ def test_a_fault_does_not_depend_on_the_rows_beside_it(embedder: Embedder) -> No
 @st.composite
 def judgements(draw: st.DrawFn, least: int = 0) -> Judged:
     n = draw(st.integers(least, 6))
-    probability = st.floats(0, 1)
-    vectors = draw(arrays.arrays(np.float32, (n, 3), elements=st.floats(-1, 1, width=32)))
+    probability = st.lists(st.floats(0, 1), min_size=n, max_size=n)
+    vectors = np.random.default_rng(draw(st.integers(0, 50))).standard_normal((n, 3))
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return Judged(
-        np.array(draw(st.lists(probability, min_size=n, max_size=n)), dtype=np.float64),
-        np.array(draw(st.lists(probability, min_size=n, max_size=n)), dtype=np.float64),
-        vectors,
+        np.array(draw(probability), dtype=np.float64),
+        np.array(draw(probability), dtype=np.float64),
+        unit.astype(np.float32),
     )
 
 
+@settings(deadline=None)
 @given(given_=judgements(), others=judgements(), cut=st.floats(0.01, 0.99))
 def test_any_judgements_give_one_fault(given_: Judged, others: Judged, cut: float) -> None:
     fault = fault_of(given_, others, cut)
@@ -190,6 +196,7 @@ def test_any_judgements_give_one_fault(given_: Judged, others: Judged, cut: floa
     assert alone in (None, "ranked_out", "ignored_by_generator")
 
 
+@settings(deadline=None)
 @given(others=judgements(least=2), cut=st.floats(0.01, 0.99), seed=st.integers(0, 100))
 def test_the_corpus_has_no_order(others: Judged, cut: float, seed: int) -> None:
     distinct = len(set(others.relevance.tolist())) == len(others.relevance)

@@ -6,7 +6,7 @@ from math import log2
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalkit.encoders import Embedder
@@ -39,6 +39,7 @@ def test_by_hand(retrieved: list[str | None], relevant: set[str], by_hand: Any) 
     assert tuple(found.values()) == pytest.approx(by_hand, abs=1e-9)
 
 
+@settings(deadline=None)
 @given(
     retrieved=st.lists(st.none() | IDS, max_size=8),
     relevant=st.sets(IDS, min_size=1, max_size=8),
@@ -48,10 +49,9 @@ def test_any_ids_give_values_in_range_that_agree(
 ) -> None:
     found = ranking_measures([retrieved], [relevant])[0]
     assert all(0 <= value <= 1 for value in found.values())
-    hit = any(id_ in relevant for id_ in list(dict.fromkeys(retrieved))[:CUT] if id_ is not None)
-    if len(set(retrieved)) == len(retrieved):
-        assert found["retrieval_hit"] == hit
-        assert (found["retrieval_ndcg"] > 0) == (found["retrieval_recall"] > 0) == hit
+    hit = any(id_ in relevant for id_ in retrieved[:CUT])
+    assert found["retrieval_hit"] == hit
+    assert (found["retrieval_ndcg"] > 0) == (found["retrieval_recall"] > 0) == hit
     assert ranking_measures([["other"], retrieved], [{"x"}, relevant])[1] == found
 
 

@@ -1,0 +1,472 @@
+"""Folds the spans of one trace into rows: which call is the answer, what was asked, which chunks
+were at hand, what it all cost. The rules are declared in the docstring of `fold`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from evalkit.ingest.contract import Row
+from evalkit.ingest.dialects.messages import CALLING, documents_of, loaded
+from evalkit.ingest.fields import attributes_of
+from evalkit.ingest.parts import contexts_of, feedback_of
+from evalkit.ingest.prompts import Conversation, conversation_of, fingerprint
+from evalkit.ingest.spans import Answer, Meaning, Reader, Span, Tree, Usage, filled
+from evalkit.ingest.turns import Turn, dropped, leaf_calls, turns_of
+
+__all__ = ["Folded", "fold"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_STAGES = 64
+_MAX_CONTEXTS = 1000
+_SHORTEST_QUESTION = 3
+#: A step of these kinds is a stage of the pipeline.
+_STAGES = frozenset({"llm", "retrieval", "rerank", "embedding", "tool", "guardrail", "prompt"})
+#: A call below these is a step towards something else than the answer.
+_BESIDE = frozenset({"tool", "guardrail", "retrieval", "rerank"})
+
+
+@dataclass(frozen=True)
+class Folded:
+    """The rows of a trace, and what became of its spans; the counts add up to the spans read.
+
+    `calls` are leaf model calls (each is in exactly one row), `evaluators` are dropped with what is
+    below them, `repeated` were read before, `others` surround calls or have nothing to do with any.
+    """
+
+    rows: list[Row]
+    calls: int = 0
+    evaluators: int = 0
+    repeated: int = 0
+    others: int = 0
+
+
+def fold(spans: Iterable[Span], read: Reader, question_pattern: str) -> Folded:
+    """Fold one trace.
+
+    A row is a turn (`turns.turns_of` says where one ends). In each:
+
+    1. The answer is the call whose text stands in what the span around the turn gave back; else the
+       last one to end that gave text, asked for no tool and is not below a tool, guardrail or
+       retrieval; else the last one to end. Its times, model and status are the row's.
+    2. The question is the last user message that the answer was given to, behind the question
+       pattern; where the pattern is not in it, the part of it that is the input of the span around
+       the turn, or the query of a retrieval. Without messages these stand for it themselves.
+    3. The contexts are the documents of the last reranking before the answer ended, else those of
+       all retrievals before, in their order, each once; without any, what a tool gave back where
+       that looks like documents. A text that a retrieval left out is taken by id from another step.
+    4. Tokens are summed over the leaf calls of the answer's model. Other models have other prices:
+       the calls of each are a row of their own, with tokens and nothing to score.
+    5. An answering call that was read several times gives its rows as often: they are duplicates.
+
+    Returns:
+        Rows, ordered by the beginnings of their turns.
+    """
+    tree = Tree(spans)
+    meanings = {id_: read(span) for id_, span in tree.spans.items()}
+    out = dropped(tree, meanings)
+    calls = _in_sessions(tree, meanings, leaf_calls(tree, meanings, out))
+    turns = turns_of(tree, calls, out)
+    rows = [row for turn in turns for row in _rows(tree, meanings, calls, turn, question_pattern)]
+    return Folded(
+        rows,
+        calls=len(calls),
+        evaluators=len(out),
+        repeated=sum(tree.readings.values()) - len(tree),
+        others=len(tree) - len(calls) - len(out),
+    )
+
+
+def _in_sessions(
+    tree: Tree, meanings: Mapping[str, Meaning], calls: dict[str, Meaning]
+) -> dict[str, Meaning]:
+    """The calls with the conversation that their nearest ancestor tells, else the trace's only
+    one."""
+    near: dict[str | None, str | None] = {None: None}
+    for id_ in tree.down():
+        near[id_] = meanings[id_].session_id or near[tree.parent(id_)]
+    known = {session for session in near.values() if session is not None}
+    only = known.pop() if len(known) == 1 else None
+    return {
+        id_: replace(meaning, session_id=meaning.session_id or near[id_] or only)
+        for id_, meaning in calls.items()
+    }
+
+
+def _rows(
+    tree: Tree,
+    meanings: Mapping[str, Meaning],
+    calls: Mapping[str, Meaning],
+    turn: Turn,
+    pattern: str,
+) -> list[Row]:
+    answer_id, why_answer = _answer(tree, meanings, calls, turn)
+    answer = tree.spans[answer_id]
+    around = meanings[turn.root] if turn.root is not None else Meaning()
+    meaning = _surrounded(tree, meanings, calls[answer_id], answer_id, turn)
+    contexts, why_contexts = _contexts(tree, meanings, calls[answer_id], answer, turn)
+    talk, why_question = _question(meaning, around, meanings, turn, pattern)
+    pairs = None if contexts is None else [(one.get("id"), one.get("text")) for one in contexts]
+    model = meaning.model
+    same = [id_ for id_ in turn.calls if calls[id_].model in (model, None)]
+    shared: Row = _identity(answer, meaning)
+    row: Row = shared | {
+        "prompt_fingerprint": fingerprint(talk, pairs),
+        "system_prompt": talk.system,
+        "history": talk.history if meaning.messages is not None else None,
+        "query": talk.query,
+        "contexts": contexts,
+        "response_format": meaning.response_format,
+        "stages": _stages(tree, meanings, calls, turn),
+        "feedback": feedback_of(meaning.feedback) if meaning.feedback else None,
+        "truncated": meaning.truncated,
+    }
+    if turn.root is not None or len(turn.calls) > 1:
+        why = {
+            "fold.answer": why_answer,
+            "fold.question": why_question,
+            "fold.contexts": why_contexts,
+        }
+    else:
+        why = {"fold.contexts": why_contexts} if contexts else {}
+    attributes = _attributes(answer, meaning) | why
+    given = meaning.answers or (Answer(around.output_text if turn.root else None),)
+    rows = []
+    for index, one in enumerate(given):
+        own = row | _ending(answer, meaning, one) | {"attributes": dict(attributes)}
+        if index == 0:  # the calls of a turn are paid once, however many choices were asked for
+            own |= _paid([(calls[id_]) for id_ in same], own["attributes"])
+        if own.get("query") is None and own.get("response") is None:
+            own["attributes"]["content"] = "none"
+        own["source_id"] = _source_id(answer) + (f"#{index}" if len(given) > 1 else "")
+        rows.append(own)
+    rows += _of_other_models(tree, calls, [id_ for id_ in turn.calls if id_ not in same], shared)
+    return [
+        {name: value for name, value in one.items() if value is not None}
+        for one in rows
+        for _ in range(tree.readings[answer_id])
+    ]
+
+
+def _answer(
+    tree: Tree, meanings: Mapping[str, Meaning], calls: Mapping[str, Meaning], turn: Turn
+) -> tuple[str, str]:
+    by_end = sorted(
+        turn.calls, key=lambda id_: (tree.spans[id_].end_ns or tree.spans[id_].start_ns, id_)
+    )
+    if len(by_end) == 1:
+        return by_end[0], "the only call"
+    given = None
+    if turn.root is not None:
+        given = meanings[turn.root].output_text or meanings[turn.root].text
+    if given:
+        for id_ in reversed(by_end):
+            text = calls[id_].text
+            if text and text.strip() in given:
+                return id_, f"its text stands in what {turn.root} gave back"
+    limit = turn.root
+    beside = {id_ for id_ in by_end if _is_beside(tree, meanings, id_, limit)}
+    for id_ in reversed(by_end):
+        if calls[id_].text and not _asks_for_tool(calls[id_]) and id_ not in beside:
+            if tree.spans[id_].status != "error":
+                return id_, f"the last of {len(by_end)} calls to end with a text"
+    rest = [id_ for id_ in by_end if id_ not in beside] or by_end
+    return rest[-1], f"the last of {len(by_end)} calls to end"
+
+
+def _is_beside(
+    tree: Tree, meanings: Mapping[str, Meaning], id_: str, limit: str | None
+) -> bool:
+    for above in tree.above(id_):
+        if above == limit:
+            return False
+        if meanings[above].kind in _BESIDE:
+            return True
+    return False
+
+
+def _asks_for_tool(meaning: Meaning) -> bool:
+    return meaning.finish_reason in CALLING or any(one.calls for one in meaning.answers or ())
+
+
+def _surrounded(
+    tree: Tree, meanings: Mapping[str, Meaning], meaning: Meaning, id_: str, turn: Turn
+) -> Meaning:
+    """The answering call with what spans around it say about user, prompt and place; not with their
+    texts, tokens and costs, which are sums."""
+    for above in [*tree.above(id_), *((turn.root,) if turn.root else ())]:
+        outer = meanings[above]
+        if above != turn.root and turn.root is not None and tree.parent(turn.root) == above:
+            break
+        meaning = filled(
+            meaning,
+            Meaning(
+                user_id=outer.user_id,
+                app=outer.app,
+                environment=outer.environment,
+                route=outer.route,
+                prompt_name=outer.prompt_name,
+                prompt_version=outer.prompt_version,
+                feedback=outer.feedback,
+            ),
+        )
+    for other in turn.others:
+        outer = meanings[other]
+        meaning = filled(
+            meaning,
+            Meaning(
+                user_id=outer.user_id,
+                prompt_name=outer.prompt_name if outer.kind == "prompt" else None,
+                prompt_version=outer.prompt_version if outer.kind == "prompt" else None,
+            ),
+        )
+    return meaning
+
+
+def _question(
+    meaning: Meaning,
+    around: Meaning,
+    meanings: Mapping[str, Meaning],
+    turn: Turn,
+    pattern: str,
+) -> tuple[Conversation, str]:
+    talk = conversation_of(meaning.messages or around.messages or [], pattern)
+    asked = [(around.input_text, "the input of the span around it")] + [
+        (meanings[id_].query, f"the query of {id_}") for id_ in turn.others
+    ]
+    if talk.query is None:
+        for text, why in asked:
+            if text:
+                return replace(talk, query=text), why
+        return talk, "none"
+    if talk.lead is None:
+        for text, why in asked:
+            text = (text or "").strip()
+            at = talk.query.rfind(text) if len(text) >= _SHORTEST_QUESTION else -1
+            if at >= 0 and len(text) < len(talk.query.strip()):
+                lead = talk.query[:at] + talk.query[at + len(text) :]
+                return replace(talk, query=text, lead=lead), f"{why}, found in the last message"
+        return talk, "the last message of the user"
+    return talk, "the last message of the user, behind the question pattern"
+
+
+def _contexts(
+    tree: Tree, meanings: Mapping[str, Meaning], call: Meaning, answer: Span, turn: Turn
+) -> tuple[list[dict[str, Any]] | None, str]:
+    end = answer.end_ns if answer.end_ns is not None else answer.start_ns
+    before = [id_ for id_ in turn.others if tree.spans[id_].start_ns <= end]
+    found = [
+        id_
+        for id_ in before
+        if meanings[id_].kind in ("retrieval", "rerank") and meanings[id_].documents is not None
+    ]
+    ranked = [id_ for id_ in found if meanings[id_].kind == "rerank"]
+    used = ranked[-1:] or found
+    if not used:
+        used = [id_ for id_ in before if meanings[id_].kind == "tool" and meanings[id_].documents]
+    documents = [one for id_ in used for one in meanings[id_].documents or ()]
+    why = ", ".join(used[:8])
+    if not used:
+        documents = call.documents or _from_tools(call)
+        why = "what tools gave back" if documents else "none"
+        if call.documents is None and not documents:
+            return None, why
+    texts = _texts_by_id(documents + [d for id_ in found for d in meanings[id_].documents or ()])
+    if any(chunk.get("text") is None for chunk in contexts_of(documents[:_MAX_CONTEXTS])):
+        texts = _texts_by_id(_from_tools(call)) | texts
+    chunks, seen = [], set()
+    for chunk in contexts_of(documents[:_MAX_CONTEXTS]):
+        if chunk["text"] is None:
+            chunk["text"] = texts.get(chunk["id"])
+        key = (chunk["id"], chunk["text"])
+        if key not in seen:
+            seen.add(key)
+            chunks.append(chunk)
+    if len(used) > 1:  # the ranks of several searches in a row say nothing together
+        for rank, chunk in enumerate(chunks, start=1):
+            chunk["rank"] = rank
+    return chunks, why
+
+
+def _from_tools(call: Meaning) -> list[dict[str, Any]]:
+    """Documents in the answers of tools after the user's last message. Other answers of tools are
+    no chunks."""
+    messages = call.messages or []
+    last = max((i for i, one in enumerate(messages) if one.get("role") == "user"), default=-1)
+    found: list[dict[str, Any]] = []
+    for message in messages[last + 1 :]:
+        if message.get("role") == "tool":
+            documents = documents_of(loaded(message.get("content"))[0]) or []
+            if documents and all(_is_document(one) for one in documents):
+                found += documents
+    return found
+
+
+def _is_document(value: Mapping[str, Any]) -> bool:
+    return any(isinstance(value.get(name), str) for name in ("text", "content", "page_content"))
+
+
+def _texts_by_id(documents: list[dict[str, Any]]) -> dict[str, str]:
+    chunks = contexts_of(documents[: 4 * _MAX_CONTEXTS])
+    return {one["id"]: one["text"] for one in reversed(chunks) if one["id"] and one["text"]}
+
+
+def _stages(
+    tree: Tree, meanings: Mapping[str, Meaning], calls: Mapping[str, Meaning], turn: Turn
+) -> list[dict[str, Any]] | None:
+    """The innermost steps, never one together with what it is made of. Steps of no known kind count
+    where nothing known is above or below them: a validation, say."""
+    mine = sorted({*turn.calls, *turn.others}, key=lambda id_: tree.spans[id_].order)
+    known = {id_ for id_ in mine if id_ in calls or meanings[id_].kind in _STAGES}
+    busy: set[str | None] = set()  # holds a stage below
+    covered: set[str | None] = set()  # a stage above
+    order = [id_ for id_ in tree.down() if id_ in set(mine)] if len(mine) > 1 else mine
+    for id_ in reversed(order):
+        if id_ in known or id_ in busy:
+            busy.add(tree.parent(id_))
+    for id_ in order:
+        if tree.parent(id_) in covered or (id_ in known and id_ not in busy):
+            covered.add(id_)
+    found = []
+    begin = min(tree.spans[id_].start_ns for id_ in mine)
+    for id_ in mine:
+        span, inner = tree.spans[id_], id_ not in busy
+        unknown = meanings[id_].kind == "other" and not tree.children(id_)
+        if not inner or not (id_ in known or unknown) or tree.parent(id_) in covered:
+            continue
+        kind = "llm" if id_ in calls else meanings[id_].kind
+        found.append(
+            {
+                "name": span.name or kind,
+                "kind": kind,
+                "start_ms": (span.start_ns - begin) / 1e6,
+                "duration_ms": span.duration_ms,
+                "status": span.status or "ok",
+                "error": _error_of(span, meanings[id_]) if span.status == "error" else None,
+            }
+        )
+    return found[:_MAX_STAGES] or None
+
+
+def _paid(calls: Sequence[Meaning], attributes: dict[str, Any]) -> Row:
+    """The tokens and the logged cost of some calls. Of calls that count their cache differently all
+    are told inclusively."""
+    told = [call.usage for call in calls if call.usage is not None and call.usage.known]
+    costs = [call.cost_usd for call in calls if call.cost_usd is not None]
+    if len(calls) > 1 and len(told) < len(calls):
+        attributes["calls_without_usage"] = str(len(calls) - len(told))
+    if len(calls) > 1:
+        attributes["calls"] = str(len(calls))
+    found: Row = {}
+    if costs and len(costs) == len(calls):
+        found["cost_logged_usd"] = sum(costs)
+    if not told:
+        return found
+    exclusive = all(usage.exclusive for usage in told)
+    written = _sum(usage.written for usage in told)
+    if written:
+        attributes["tokens_cache_written"] = str(written)
+    return found | {
+        "tokens_input": _sum(
+            usage.input if exclusive or not usage.exclusive else _whole(usage) for usage in told
+        ),
+        "tokens_cached": _sum(usage.cached for usage in told),
+        "tokens_output": _sum(usage.output for usage in told),
+        "tokens_reasoning": _sum(usage.reasoning for usage in told),
+        "token_semantics": "exclusive" if exclusive else "inclusive",
+    }
+
+
+def _whole(usage: Usage) -> int | None:
+    return (usage.input or 0) + (usage.cached or 0) + (usage.written or 0)
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    found = [value for value in values if value is not None]
+    return sum(found) if found else None
+
+
+def _of_other_models(
+    tree: Tree, calls: Mapping[str, Meaning], ids: list[str], shared: Row
+) -> list[Row]:
+    by_model: dict[str | None, list[str]] = {}
+    for id_ in ids:
+        by_model.setdefault(calls[id_].model, []).append(id_)
+    rows = []
+    for model, mine in by_model.items():
+        first = tree.spans[mine[0]]
+        meaning = calls[mine[0]]
+        attributes = {"content": "none", "turn": shared["source_id"]}
+        rows.append(
+            shared
+            | {
+                "source_id": _source_id(first),
+                "started_at": _moment(first.start_ns),
+                "model": model,
+                "requested_model": meaning.requested_model,
+                "provider": meaning.provider,
+                "prompt_name": meaning.prompt_name,
+                "prompt_version": meaning.prompt_version,
+                "latency_ms": first.duration_ms,
+                "status": first.status or "ok",
+                "error_type": _error_of(first, meaning) if first.status == "error" else None,
+                **_paid([calls[id_] for id_ in mine], attributes),
+                "attributes": attributes,
+            }
+        )
+    return rows
+
+
+def _identity(span: Span, meaning: Meaning) -> Row:
+    return {
+        "source_id": _source_id(span),
+        "trace_id": span.trace or None,
+        "session_id": meaning.session_id,
+        "user_id": meaning.user_id,
+        "started_at": _moment(span.start_ns),
+        "app": meaning.app,
+        "route": meaning.route,
+        "environment": meaning.environment,
+        "provider": meaning.provider,
+        "model": meaning.model,
+        "requested_model": meaning.requested_model,
+        "prompt_name": meaning.prompt_name,
+        "prompt_version": meaning.prompt_version,
+        "latency_ms": span.duration_ms,
+        "ttft_ms": meaning.ttft_ms,
+    }
+
+
+def _source_id(span: Span) -> str:
+    """A span's id is unique by itself only where it is random; shorter ones are told apart by
+    trace."""
+    return span.id if len(span.id) >= 16 or not span.trace else f"{span.trace}/{span.id}"
+
+
+def _ending(span: Span, meaning: Meaning, answer: Answer) -> Row:
+    failed = span.status == "error"
+    return {
+        "status": "error" if failed else "ok",
+        "error_type": _error_of(span, meaning) if failed else None,
+        "response": answer.text if answer.text and not answer.text.isspace() else None,
+        "finish_reason": answer.finish_reason or meaning.finish_reason,
+    }
+
+
+def _error_of(span: Span, meaning: Meaning) -> str:
+    return (meaning.error_type or span.message or "unknown")[:200]
+
+
+def _attributes(span: Span, meaning: Meaning) -> dict[str, str]:
+    found = attributes_of(meaning.rest)
+    if meaning.response_id is not None:
+        found["response_id"] = meaning.response_id
+    if span.name:
+        found["span"] = span.name[:200]
+    return found
+
+
+def _moment(time_ns: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=time_ns // 1000)
