@@ -149,7 +149,7 @@ class ScoringSettings(_Section):
         512, ge=1, le=65536, description="interactions held in memory at a time"
     )
     verifier: bool = Field(
-        False,
+        True,
         description="read each claim against its evidence with the verifier; false rests on words "
         "and embeddings alone: several times faster, and blind to small changes of fact",
     )

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from cards import hallucination_card, support_card
 from fitting import Fit, as_model, best_cuts, calibrate, fit_logistic, leave_one_out, set_weights
-from held_out import REPORTED, Row, read_rows, with_readings
+from held_out import REPORTED, Row, rank, read_rows, with_readings
 from numpy.typing import NDArray
 from sets import SETS
 
@@ -41,6 +41,9 @@ SENTENCE_PRIOR = 0.1
 SHARE = {chosen.name: chosen.weight for chosen in SETS}
 #: Sets of which a row is one claim, so that its label is the label of its sentence.
 ONE_CLAIM = ("begin", "wice", "factcg_doc", "fool_me_twice", "fever_symmetric")
+
+#: Rows of a set that a fit uses, about: each weighs its share whatever its size.
+FIT_ROWS = 900
 
 Array = NDArray[np.float64]
 
@@ -91,7 +94,15 @@ def working_settings(work: Path) -> Settings:
 
 def read(shared: Path, work: Path, settings: Settings) -> Rows:
     """The rows that the models are fitted on."""
-    rows = [row for row in read_rows(shared, work, settings) if row.dataset in SHARE]
+    everything = [row for row in read_rows(shared, work, settings) if row.dataset in SHARE]
+    rows: list[Row] = []
+    for name in SHARE:
+        # By source, in an order that means nothing: a source is in with all its rows or not at all.
+        mine = sorted(
+            (row for row in everything if row.dataset == name), key=lambda row: rank(row.source)
+        )
+        last = mine[min(len(mine), FIT_ROWS) - 1].source
+        rows += [row for row in mine if rank(row.source) <= rank(last)]
     left_out: list[Row] = []
     for chosen in dict.fromkeys(row.dataset for row in rows):
         mine = [row for row in rows if row.dataset == chosen]

@@ -9,21 +9,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from evalkit.ingest.contract import Row
-from evalkit.ingest.dialects.messages import CALLING, documents_of, loaded
+from evalkit.ingest.dialects.messages import CALLING
 from evalkit.ingest.fields import attributes_of
-from evalkit.ingest.parts import contexts_of, feedback_of
+from evalkit.ingest.parts import feedback_of
 from evalkit.ingest.prompts import Conversation, conversation_of, fingerprint
 from evalkit.ingest.spans import Answer, Meaning, Reader, Span, Tree, Usage, filled
+from evalkit.ingest.surroundings import contexts_of_turn, error_of, stages_of_turn
 from evalkit.ingest.turns import Turn, dropped, leaf_calls, turns_of
 
 __all__ = ["Folded", "fold"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MAX_STAGES = 64
-_MAX_CONTEXTS = 1000
 _SHORTEST_QUESTION = 3
-#: A step of these kinds is a stage of the pipeline.
-_STAGES = frozenset({"llm", "retrieval", "rerank", "embedding", "tool", "guardrail", "prompt"})
 #: A call below these is a step towards something else than the answer.
 _BESIDE = frozenset({"tool", "guardrail", "retrieval", "rerank"})
 
@@ -106,7 +103,7 @@ def _rows(
     answer = tree.spans[answer_id]
     around = meanings[turn.root] if turn.root is not None else Meaning()
     meaning = _surrounded(tree, meanings, calls[answer_id], answer_id, turn)
-    contexts, why_contexts = _contexts(tree, meanings, calls[answer_id], answer, turn)
+    contexts, why_contexts = contexts_of_turn(tree, meanings, calls[answer_id], answer, turn)
     talk, why_question = _question(meaning, around, meanings, turn, pattern)
     pairs = None if contexts is None else [(one.get("id"), one.get("text")) for one in contexts]
     model = meaning.model
@@ -119,7 +116,7 @@ def _rows(
         "query": talk.query,
         "contexts": contexts,
         "response_format": meaning.response_format,
-        "stages": _stages(tree, meanings, calls, turn),
+        "stages": stages_of_turn(tree, meanings, calls, turn),
         "feedback": feedback_of(meaning.feedback) if meaning.feedback else None,
         "truncated": meaning.truncated,
     }
@@ -137,7 +134,7 @@ def _rows(
     for index, one in enumerate(given):
         own = row | _ending(answer, meaning, one) | {"attributes": dict(attributes)}
         if index == 0:  # the calls of a turn are paid once, however many choices were asked for
-            own |= _paid([(calls[id_]) for id_ in same], own["attributes"])
+            own |= _paid([calls[id_] for id_ in same], own["attributes"])
         if own.get("query") is None and own.get("response") is None:
             own["attributes"]["content"] = "none"
         own["source_id"] = _source_id(answer) + (f"#{index}" if len(given) > 1 else "")
@@ -169,16 +166,14 @@ def _answer(
     limit = turn.root
     beside = {id_ for id_ in by_end if _is_beside(tree, meanings, id_, limit)}
     for id_ in reversed(by_end):
-        if calls[id_].text and not _asks_for_tool(calls[id_]) and id_ not in beside:
-            if tree.spans[id_].status != "error":
-                return id_, f"the last of {len(by_end)} calls to end with a text"
+        said = calls[id_].text and not _asks_for_tool(calls[id_])
+        if said and id_ not in beside and tree.spans[id_].status != "error":
+            return id_, f"the last of {len(by_end)} calls to end with a text"
     rest = [id_ for id_ in by_end if id_ not in beside] or by_end
     return rest[-1], f"the last of {len(by_end)} calls to end"
 
 
-def _is_beside(
-    tree: Tree, meanings: Mapping[str, Meaning], id_: str, limit: str | None
-) -> bool:
+def _is_beside(tree: Tree, meanings: Mapping[str, Meaning], id_: str, limit: str | None) -> bool:
     for above in tree.above(id_):
         if above == limit:
             return False
@@ -196,10 +191,9 @@ def _surrounded(
 ) -> Meaning:
     """The answering call with what spans around it say about user, prompt and place; not with their
     texts, tokens and costs, which are sums."""
-    for above in [*tree.above(id_), *((turn.root,) if turn.root else ())]:
+    mine = set(turn.others)
+    for above in tree.above(id_):
         outer = meanings[above]
-        if above != turn.root and turn.root is not None and tree.parent(turn.root) == above:
-            break
         meaning = filled(
             meaning,
             Meaning(
@@ -209,7 +203,7 @@ def _surrounded(
                 route=outer.route,
                 prompt_name=outer.prompt_name,
                 prompt_version=outer.prompt_version,
-                feedback=outer.feedback,
+                feedback=outer.feedback if above in mine else None,
             ),
         )
     for other in turn.others:
@@ -244,110 +238,23 @@ def _question(
     if talk.lead is None:
         for text, why in asked:
             text = (text or "").strip()
-            at = talk.query.rfind(text) if len(text) >= _SHORTEST_QUESTION else -1
-            if at >= 0 and len(text) < len(talk.query.strip()):
-                lead = talk.query[:at] + talk.query[at + len(text) :]
+            lead = _without(talk.query, text)
+            if lead is not None:
                 return replace(talk, query=text, lead=lead), f"{why}, found in the last message"
         return talk, "the last message of the user"
     return talk, "the last message of the user, behind the question pattern"
 
 
-def _contexts(
-    tree: Tree, meanings: Mapping[str, Meaning], call: Meaning, answer: Span, turn: Turn
-) -> tuple[list[dict[str, Any]] | None, str]:
-    end = answer.end_ns if answer.end_ns is not None else answer.start_ns
-    before = [id_ for id_ in turn.others if tree.spans[id_].start_ns <= end]
-    found = [
-        id_
-        for id_ in before
-        if meanings[id_].kind in ("retrieval", "rerank") and meanings[id_].documents is not None
-    ]
-    ranked = [id_ for id_ in found if meanings[id_].kind == "rerank"]
-    used = ranked[-1:] or found
-    if not used:
-        used = [id_ for id_ in before if meanings[id_].kind == "tool" and meanings[id_].documents]
-    documents = [one for id_ in used for one in meanings[id_].documents or ()]
-    why = ", ".join(used[:8])
-    if not used:
-        documents = call.documents or _from_tools(call)
-        why = "what tools gave back" if documents else "none"
-        if call.documents is None and not documents:
-            return None, why
-    texts = _texts_by_id(documents + [d for id_ in found for d in meanings[id_].documents or ()])
-    if any(chunk.get("text") is None for chunk in contexts_of(documents[:_MAX_CONTEXTS])):
-        texts = _texts_by_id(_from_tools(call)) | texts
-    chunks, seen = [], set()
-    for chunk in contexts_of(documents[:_MAX_CONTEXTS]):
-        if chunk["text"] is None:
-            chunk["text"] = texts.get(chunk["id"])
-        key = (chunk["id"], chunk["text"])
-        if key not in seen:
-            seen.add(key)
-            chunks.append(chunk)
-    if len(used) > 1:  # the ranks of several searches in a row say nothing together
-        for rank, chunk in enumerate(chunks, start=1):
-            chunk["rank"] = rank
-    return chunks, why
-
-
-def _from_tools(call: Meaning) -> list[dict[str, Any]]:
-    """Documents in the answers of tools after the user's last message. Other answers of tools are
-    no chunks."""
-    messages = call.messages or []
-    last = max((i for i, one in enumerate(messages) if one.get("role") == "user"), default=-1)
-    found: list[dict[str, Any]] = []
-    for message in messages[last + 1 :]:
-        if message.get("role") == "tool":
-            documents = documents_of(loaded(message.get("content"))[0]) or []
-            if documents and all(_is_document(one) for one in documents):
-                found += documents
-    return found
-
-
-def _is_document(value: Mapping[str, Any]) -> bool:
-    return any(isinstance(value.get(name), str) for name in ("text", "content", "page_content"))
-
-
-def _texts_by_id(documents: list[dict[str, Any]]) -> dict[str, str]:
-    chunks = contexts_of(documents[: 4 * _MAX_CONTEXTS])
-    return {one["id"]: one["text"] for one in reversed(chunks) if one["id"] and one["text"]}
-
-
-def _stages(
-    tree: Tree, meanings: Mapping[str, Meaning], calls: Mapping[str, Meaning], turn: Turn
-) -> list[dict[str, Any]] | None:
-    """The innermost steps, never one together with what it is made of. Steps of no known kind count
-    where nothing known is above or below them: a validation, say."""
-    mine = sorted({*turn.calls, *turn.others}, key=lambda id_: tree.spans[id_].order)
-    known = {id_ for id_ in mine if id_ in calls or meanings[id_].kind in _STAGES}
-    busy: set[str | None] = set()  # holds a stage below
-    covered: set[str | None] = set()  # a stage above
-    order = [id_ for id_ in tree.down() if id_ in set(mine)] if len(mine) > 1 else mine
-    for id_ in reversed(order):
-        if id_ in known or id_ in busy:
-            busy.add(tree.parent(id_))
-    for id_ in order:
-        if tree.parent(id_) in covered or (id_ in known and id_ not in busy):
-            covered.add(id_)
-    found = []
-    begin = min(tree.spans[id_].start_ns for id_ in mine)
-    for id_ in mine:
-        span, inner = tree.spans[id_], id_ not in busy
-        unknown = meanings[id_].kind == "other" and not tree.children(id_)
-        if not inner or not (id_ in known or unknown) or tree.parent(id_) in covered:
-            continue
-        kind = "llm" if id_ in calls else meanings[id_].kind
-        found.append(
-            {
-                "name": span.name or kind,
-                "kind": kind,
-                "start_ms": (span.start_ns - begin) / 1e6,
-                "duration_ms": span.duration_ms,
-                "status": span.status or "ok",
-                "error": _error_of(span, meanings[id_]) if span.status == "error" else None,
-            }
-        )
-    return found[:_MAX_STAGES] or None
+def _without(message: str, question: str) -> str | None:
+    """A message without a question that stands on lines of its own or behind a label; None where
+    it does not: the words of a search are often a part of the question."""
+    at = message.rfind(question) if len(question) >= _SHORTEST_QUESTION else -1
+    if at < 0 or len(question) == len(message.strip()):
+        return None
+    before, after = message[:at], message[at + len(question) :]
+    begins = not before.strip() or before.rstrip(" \t")[-1:] in ("\n", ":", ">")
+    ends = not after.strip() or after.lstrip(" \t")[:1] in ("\n", "\r", "<")
+    return before + after if begins and ends else None
 
 
 def _paid(calls: Sequence[Meaning], attributes: dict[str, Any]) -> Row:
@@ -411,7 +318,7 @@ def _of_other_models(
                 "prompt_version": meaning.prompt_version,
                 "latency_ms": first.duration_ms,
                 "status": first.status or "ok",
-                "error_type": _error_of(first, meaning) if first.status == "error" else None,
+                "error_type": error_of(first, meaning) if first.status == "error" else None,
                 **_paid([calls[id_] for id_ in mine], attributes),
                 "attributes": attributes,
             }
@@ -449,14 +356,10 @@ def _ending(span: Span, meaning: Meaning, answer: Answer) -> Row:
     failed = span.status == "error"
     return {
         "status": "error" if failed else "ok",
-        "error_type": _error_of(span, meaning) if failed else None,
+        "error_type": error_of(span, meaning) if failed else None,
         "response": answer.text if answer.text and not answer.text.isspace() else None,
         "finish_reason": answer.finish_reason or meaning.finish_reason,
     }
-
-
-def _error_of(span: Span, meaning: Meaning) -> str:
-    return (meaning.error_type or span.message or "unknown")[:200]
 
 
 def _attributes(span: Span, meaning: Meaning) -> dict[str, str]:

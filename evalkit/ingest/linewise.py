@@ -18,7 +18,7 @@ from evalkit.ingest.contract import Line, Opener, Parsed, RecordError, Reject, R
 from evalkit.ingest.records import excerpt, record_of
 from evalkit.schema import INTERACTIONS
 
-__all__ = ["Parse", "line_source"]
+__all__ = ["Parse", "check_pattern", "checked_defaults", "line_source"]
 
 #: Turns one JSON object into rows (more than one where a call gave several answers). Raises
 #: RecordError for a record that cannot be used. Must set `started_at`; without `source_id` the
@@ -53,8 +53,8 @@ class _Reading:
         self._parse = parse
         self._settings = settings
         self._window = window
-        self._defaults = _checked_defaults(settings, where)
-        _check_pattern(settings, where)
+        self._defaults = checked_defaults(settings, where)
+        check_pattern(settings, where)
 
     def steps(self, lines: Iterator[Line]) -> Iterator[Parsed]:
         start, end = self._window.start, self._window.end
@@ -107,7 +107,8 @@ class _Reading:
         return rows
 
 
-def _checked_defaults(settings: SourceSettings, where: str) -> dict[str, str]:
+def checked_defaults(settings: SourceSettings, where: str) -> dict[str, str]:
+    """The `defaults` of a source. Raises ConfigError for a name that is no text column."""
     known = [
         column.name
         for column in INTERACTIONS.columns
@@ -123,7 +124,8 @@ def _checked_defaults(settings: SourceSettings, where: str) -> dict[str, str]:
     return dict(settings.defaults)
 
 
-def _check_pattern(settings: SourceSettings, where: str) -> None:
+def check_pattern(settings: SourceSettings, where: str) -> None:
+    """Raises ConfigError where `question_pattern` is no regular expression."""
     try:
         re.compile(settings.question_pattern)
     except re.error as error:

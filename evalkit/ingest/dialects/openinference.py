@@ -7,7 +7,7 @@ from typing import Any
 
 from evalkit.ingest.dialects.messages import answers_of, chat_of, is_cut, loaded, plain_text
 from evalkit.ingest.fields import Fields
-from evalkit.ingest.spans import Answer, Kind, Meaning, Span, Usage
+from evalkit.ingest.spans import Answer, Kind, Meaning, Usage
 
 __all__ = ["indexed", "read"]
 
@@ -28,19 +28,21 @@ _NESTED = frozenset(
     {"openinference", "llm", "input", "output", "retrieval", "reranker", "embedding", "session",
      "user", "prompt", "exception"}
 )  # fmt: skip
+_OF_A_STEP = ("llm.", "retrieval.", "reranker.", "annotations.")
 _MAX_INDEX = 10_000
 _MAX_DEPTH = 20
 
 
-def read(span: Span, fields: Fields) -> Meaning:
+def read(fields: Fields) -> Meaning:
     """What the span says in OpenInference; takes what it understands out of `fields`."""
     _flatten(fields)
     kind = _KINDS.get((fields.text("openinference.span.kind") or "").upper(), "other")
     given, given_type = fields.rest.pop("input.value", None), fields.text("input.mime_type")
     got, got_type = fields.rest.pop("output.value", None), fields.text("output.mime_type")
-    if kind == "other" and not any(name.startswith(("llm.", "retrieval.")) for name in fields.rest):
-        if given is None and got is None:
-            return Meaning()
+    session, user = fields.text("session.id"), fields.text("user.id")
+    silent = given is None and got is None
+    if kind == "other" and silent and not any(name.startswith(_OF_A_STEP) for name in fields.rest):
+        return Meaning(session_id=session, user_id=user)
     messages = _messages(fields)
     answers = _answers(fields)
     cut = False
@@ -69,12 +71,11 @@ def read(span: Span, fields: Fields) -> Meaning:
         provider=fields.text("llm.provider", "llm.system"),
         model=served or requested,
         requested_model=requested or served,
-        session_id=fields.text("session.id"),
-        user_id=fields.text("user.id"),
+        session_id=session,
+        user_id=user,
         prompt_name=fields.text("prompt.name", "prompt.id"),
         prompt_version=fields.text("llm.prompt_template.version", "prompt.version"),
         finish_reason=fields.text("llm.finish_reason"),
-        error_type=_exception(span),
         feedback=_feedback(fields),
         truncated=True if cut or any(is_cut(text) for text in texts) else None,
     )
@@ -209,15 +210,6 @@ def _usage(fields: Fields) -> Usage | None:
         reasoning=fields.count("llm.token_count.completion_details.reasoning"),
     )
     return None if usage == Usage() else usage
-
-
-def _exception(span: Span) -> str | None:
-    for event in span.events:
-        if event.name == "exception":
-            kind = event.attributes.get("exception.type")
-            if isinstance(kind, str) and kind.strip():
-                return kind
-    return None
 
 
 def _feedback(fields: Fields) -> list[dict[str, Any]] | None:

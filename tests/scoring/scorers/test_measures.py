@@ -67,7 +67,7 @@ def test_one_sentence_that_answers_makes_a_long_chunk_relevant(embedder: Embedde
     filler = " ".join(f"Shelf {n} holds garden tools." for n in range(40))
     with_it = {"contexts": [{"text": f"{filler} A refund takes five days. {filler}"}]}
     without, found = scores(embedder, {"contexts": [{"text": filler}]}, with_it)
-    assert found["context_relevance"] > 0.6 > without["context_relevance"] + 0.2
+    assert found["context_relevance"] > without["context_relevance"] + 0.3
 
 
 def test_known_relevant_ids_need_no_texts(embedder: Embedder) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,13 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evalkit.config import ScoringSettings, Settings
 from evalkit.encoders import Embedder
-from evalkit.scoring import Batch, Scores, calibration
+from evalkit.lake import Lake
+from evalkit.schema import INTERACTIONS, SCORES
+from evalkit.scoring import Batch, Scores, calibration, score
 from evalkit.scoring.corpus import Corpus
 from evalkit.scoring.ranking import Judged
 from evalkit.scoring.scorers.retrieval_fault import FAULTS, bad_answers, fault_of, retrieval_fault
 from tests.scoring.retrieval_story import Case, asked_with, cases, corpus_without
-from tests.scoring.rows import PRICES, table
+from tests.scoring.rows import DAY, PRICES, table
 
 MODELS = calibration.load_all()
 SOUND = {
@@ -205,3 +210,23 @@ def test_the_corpus_has_no_order(others: Judged, cut: float, seed: int) -> None:
     nothing = Judged(np.zeros(0), np.zeros(0), np.zeros((0, 3), dtype=np.float32))
     if distinct:
         assert fault_of(nothing, others, cut) == fault_of(nothing, turned, cut)
+
+
+def test_the_night_looks_among_all_chunks_that_were_ever_given(
+    tmp_path: Path, embedder: Embedder
+) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    asked = "How long does a refund take?"
+    yesterday = DAY - timedelta(days=1)
+    other = asked_with("When do I get an e-mail?", [REFUNDS], "When the parcel is back.")
+    lake.replace(INTERACTIONS, yesterday, table({**other, "day": yesterday}))
+    lake.replace(INTERACTIONS, DAY, table(asked_with(asked, [LAKE, OWLS], "I do not know.")))
+    settings = Settings(base=tmp_path, scoring=ScoringSettings(include=["retrieval_fault"]))
+    score(settings, lake, DAY, embedder, PRICES)
+    row = lake.read(SCORES, DAY, DAY).to_pylist()[0]
+    assert {name: row[f"fault_{name}"] for name in FAULTS} == {
+        "retriever_miss": 1,
+        "ranked_out": 0,
+        "ignored_by_generator": 0,
+        "not_in_corpus": 0,
+    }
