@@ -149,9 +149,9 @@ class ScoringSettings(_Section):
         512, ge=1, le=65536, description="interactions held in memory at a time"
     )
     verifier: bool = Field(
-        True,
-        description="read each claim against its evidence with the verifier; false rests on words "
-        "and embeddings alone: several times faster, and blind to small changes of fact",
+        False,
+        description="read each claim against its evidence with the verifier: several times slower, "
+        "better on claims that change a fact; docs/agreement.md says what it brings",
     )
     models: str = Field(
         "evalkit-models",

@@ -21,6 +21,8 @@ __all__ = ["Folded", "fold"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHORTEST_QUESTION = 3
+#: What holds for a call when it is said of a span around it.
+_INHERITED = ("user_id", "app", "environment", "route", "prompt_name", "prompt_version")
 #: A call below these is a step towards something else than the answer.
 _BESIDE = frozenset({"tool", "guardrail", "retrieval", "rerank"})
 
@@ -66,7 +68,8 @@ def fold(spans: Iterable[Span], read: Reader, question_pattern: str) -> Folded:
     out = dropped(tree, meanings)
     calls = _in_sessions(tree, meanings, leaf_calls(tree, meanings, out))
     turns = turns_of(tree, calls, out)
-    rows = [row for turn in turns for row in _rows(tree, meanings, calls, turn, question_pattern)]
+    trace = _Trace(tree, meanings, calls, _inherited(tree, meanings), _beside(tree, meanings))
+    rows = [row for turn in turns for row in _rows(trace, turn, question_pattern)]
     return Folded(
         rows,
         calls=len(calls),
@@ -92,17 +95,23 @@ def _in_sessions(
     }
 
 
-def _rows(
-    tree: Tree,
-    meanings: Mapping[str, Meaning],
-    calls: Mapping[str, Meaning],
-    turn: Turn,
-    pattern: str,
-) -> list[Row]:
-    answer_id, why_answer = _answer(tree, meanings, calls, turn)
+@dataclass(frozen=True)
+class _Trace:
+    """A trace with what was found out once for all of its turns."""
+
+    tree: Tree
+    meanings: Mapping[str, Meaning]
+    calls: Mapping[str, Meaning]
+    inherited: Mapping[str | None, Meaning]
+    beside: Mapping[str | None, str | None]
+
+
+def _rows(trace: _Trace, turn: Turn, pattern: str) -> list[Row]:
+    tree, meanings, calls = trace.tree, trace.meanings, trace.calls
+    answer_id, why_answer = _answer(trace, turn)
     answer = tree.spans[answer_id]
     around = meanings[turn.root] if turn.root is not None else Meaning()
-    meaning = _surrounded(tree, meanings, calls[answer_id], answer_id, turn)
+    meaning = _surrounded(trace, answer_id, turn)
     contexts, why_contexts = contexts_of_turn(tree, meanings, calls[answer_id], answer, turn)
     talk, why_question = _question(meaning, around, meanings, turn, pattern)
     pairs = None if contexts is None else [(one.get("id"), one.get("text")) for one in contexts]
@@ -120,14 +129,13 @@ def _rows(
         "feedback": feedback_of(meaning.feedback) if meaning.feedback else None,
         "truncated": meaning.truncated,
     }
-    if turn.root is not None or len(turn.calls) > 1:
+    why = {}
+    if turn.others or len(turn.calls) > 1:
         why = {
             "fold.answer": why_answer,
             "fold.question": why_question,
             "fold.contexts": why_contexts,
         }
-    else:
-        why = {"fold.contexts": why_contexts} if contexts else {}
     attributes = _attributes(answer, meaning) | why
     given = meaning.answers or (Answer(around.output_text if turn.root else None),)
     rows = []
@@ -147,75 +155,73 @@ def _rows(
     ]
 
 
-def _answer(
-    tree: Tree, meanings: Mapping[str, Meaning], calls: Mapping[str, Meaning], turn: Turn
-) -> tuple[str, str]:
-    by_end = sorted(
-        turn.calls, key=lambda id_: (tree.spans[id_].end_ns or tree.spans[id_].start_ns, id_)
-    )
+def _answer(trace: _Trace, turn: Turn) -> tuple[str, str]:
+    spans, calls = trace.tree.spans, trace.calls
+    by_end = sorted(turn.calls, key=lambda id_: (spans[id_].end_ns or spans[id_].start_ns, id_))
     if len(by_end) == 1:
         return by_end[0], "the only call"
     given = None
     if turn.root is not None:
-        given = meanings[turn.root].output_text or meanings[turn.root].text
+        given = trace.meanings[turn.root].output_text or trace.meanings[turn.root].text
     if given:
         for id_ in reversed(by_end):
             text = calls[id_].text
             if text and text.strip() in given:
                 return id_, f"its text stands in what {turn.root} gave back"
-    limit = turn.root
-    beside = {id_ for id_ in by_end if _is_beside(tree, meanings, id_, limit)}
+    beside = {id_ for id_ in by_end if _is_beside(trace, id_, turn.root)}
     for id_ in reversed(by_end):
         said = calls[id_].text and not _asks_for_tool(calls[id_])
-        if said and id_ not in beside and tree.spans[id_].status != "error":
+        if said and id_ not in beside and spans[id_].status != "error":
             return id_, f"the last of {len(by_end)} calls to end with a text"
     rest = [id_ for id_ in by_end if id_ not in beside] or by_end
     return rest[-1], f"the last of {len(by_end)} calls to end"
 
 
-def _is_beside(tree: Tree, meanings: Mapping[str, Meaning], id_: str, limit: str | None) -> bool:
-    for above in tree.above(id_):
-        if above == limit:
-            return False
-        if meanings[above].kind in _BESIDE:
-            return True
-    return False
+def _is_beside(trace: _Trace, id_: str, root: str | None) -> bool:
+    """Whether a call is below a tool, guardrail or retrieval that is itself below the root."""
+    above = trace.beside[trace.tree.parent(id_)]
+    return above is not None and (root is None or trace.tree.depth(above) > trace.tree.depth(root))
+
+
+def _beside(tree: Tree, meanings: Mapping[str, Meaning]) -> dict[str | None, str | None]:
+    near: dict[str | None, str | None] = {None: None}
+    for id_ in tree.down():
+        near[id_] = id_ if meanings[id_].kind in _BESIDE else near[tree.parent(id_)]
+    return near
 
 
 def _asks_for_tool(meaning: Meaning) -> bool:
     return meaning.finish_reason in CALLING or any(one.calls for one in meaning.answers or ())
 
 
-def _surrounded(
-    tree: Tree, meanings: Mapping[str, Meaning], meaning: Meaning, id_: str, turn: Turn
-) -> Meaning:
-    """The answering call with what spans around it say about user, prompt and place; not with their
-    texts, tokens and costs, which are sums."""
-    mine = set(turn.others)
-    for above in tree.above(id_):
-        outer = meanings[above]
-        meaning = filled(
-            meaning,
-            Meaning(
-                user_id=outer.user_id,
-                app=outer.app,
-                environment=outer.environment,
-                route=outer.route,
-                prompt_name=outer.prompt_name,
-                prompt_version=outer.prompt_version,
-                feedback=outer.feedback if above in mine else None,
-            ),
-        )
+def _inherited(tree: Tree, meanings: Mapping[str, Meaning]) -> dict[str | None, Meaning]:
+    """What each span and those around it say about user, prompt and place, the nearest first; not
+    their texts, tokens and costs, which are sums."""
+    found: dict[str | None, Meaning] = {None: Meaning()}
+    for id_ in tree.down():
+        own, outer = meanings[id_], found[tree.parent(id_)]
+        said = {name: getattr(own, name) or getattr(outer, name) for name in _INHERITED}
+        same = all(said[name] == getattr(outer, name) for name in _INHERITED)
+        found[id_] = outer if same else Meaning(**said)
+    return found
+
+
+def _surrounded(trace: _Trace, id_: str, turn: Turn) -> Meaning:
+    """The answering call with what the spans around and beside it say."""
+    meaning = filled(trace.calls[id_], trace.inherited[id_])
+    feedback = [
+        note for other in turn.others for note in trace.meanings[other].feedback or ()
+        if other == turn.root or trace.meanings[other].kind in ("agent", "chain")
+    ]  # fmt: skip
+    if feedback:
+        meaning = replace(meaning, feedback=[*(meaning.feedback or ()), *feedback])
     for other in turn.others:
-        outer = meanings[other]
-        meaning = filled(
-            meaning,
-            Meaning(
-                user_id=outer.user_id,
-                prompt_name=outer.prompt_name if outer.kind == "prompt" else None,
-                prompt_version=outer.prompt_version if outer.kind == "prompt" else None,
-            ),
-        )
+        outer = trace.meanings[other]
+        if meaning.user_id is None and outer.user_id is not None:
+            meaning = replace(meaning, user_id=outer.user_id)
+        if outer.kind == "prompt":
+            named = Meaning(prompt_name=outer.prompt_name, prompt_version=outer.prompt_version)
+            meaning = filled(meaning, named)
     return meaning
 
 

@@ -195,6 +195,11 @@ class Tree:
         self._children: dict[str | None, list[str]] = {}
         for id_ in self.spans:
             self._children.setdefault(self._parents[id_], []).append(id_)
+        self._down = self._walked()
+        self._places = {id_: place for place, id_ in enumerate(self._down)}
+        self._depths: dict[str | None, int] = {None: -1}
+        for id_ in self._down:
+            self._depths[id_] = self._depths[self._parents[id_]] + 1
 
     def __len__(self) -> int:
         return len(self.spans)
@@ -216,8 +221,19 @@ class Tree:
             yield at
             at = self._parents[at]
 
-    def down(self) -> list[str]:
+    def down(self) -> Sequence[str]:
         """All spans, each after its parent."""
+        return self._down
+
+    def place(self, id_: str) -> int:
+        """Where a span stands in `down`."""
+        return self._places[id_]
+
+    def depth(self, id_: str) -> int:
+        """How many spans are above this one."""
+        return self._depths[id_]
+
+    def _walked(self) -> list[str]:
         found: list[str] = []
         stack = list(reversed(self.roots))
         while stack:

@@ -98,7 +98,7 @@ def stages_of_turn(
     known = {id_ for id_ in mine if id_ in calls or meanings[id_].kind in _STAGES}
     busy: set[str | None] = set()  # holds a stage below
     covered: set[str | None] = set()  # a stage above
-    order = [id_ for id_ in tree.down() if id_ in set(mine)] if len(mine) > 1 else mine
+    order = sorted(mine, key=tree.place)
     for id_ in reversed(order):
         if id_ in known or id_ in busy:
             busy.add(tree.parent(id_))

@@ -3,9 +3,11 @@ turn's row says is decided in `folding.py`."""
 
 from __future__ import annotations
 
+import functools
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 
 from evalkit.ingest.spans import Meaning, Tree, filled
 
@@ -191,9 +193,14 @@ def _homes(
 
 def _around(tree: Tree, part: list[str], below: Mapping[str, int]) -> str | None:
     """The outermost span around all calls of a turn that is around no call of another."""
-    path = [id_ for id_ in tree.above(part[0]) if below[id_] != _MIXED]
+    mine = functools.partial(_is_not_mixed, below)
+    path = list(takewhile(mine, tree.above(part[0])))
     common = set(path)
     for id_ in part[1:]:
-        common &= set(tree.above(id_))
+        common &= set(takewhile(mine, tree.above(id_)))
     found = [id_ for id_ in path if id_ in common]
     return found[-1] if found else None
+
+
+def _is_not_mixed(below: Mapping[str, int], id_: str) -> bool:
+    return below[id_] != _MIXED
