@@ -97,6 +97,11 @@ class SourceSettings(_Section):
         default_factory=dict,
         description="values for columns that the format does not carry, for example app = 'shop'",
     )
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="for format = 'table': which of its columns (dots lead into objects) is which "
+        "column of interactions, for example query = 'question'",
+    )
 
 
 class PriceSettings(_Section):

@@ -117,8 +117,10 @@ def evaluate_many(
     labelled = read(path, label, columns, spans, needs=needs)
     with _open(settings, embedder) as opened:
         found, trivial = _score(labelled.rows, used, opened)
+        cuts = thresholds(verified=reader_of(opened) is not None)
     return tuple(
-        _compare(one, found[one.metric.name], trivial, labelled, label, seed) for one in asked
+        _compare(one, found[one.metric.name], trivial, labelled, label, cuts, seed)
+        for one in asked
     )
 
 
@@ -187,6 +189,7 @@ def _compare(
     trivial: Mapping[str, NDArray[np.float64]],
     labelled: Labelled,
     label: str,
+    cuts: Mapping[str, float],
     seed: int,
 ) -> Agreement:
     meaning = asked.metric
@@ -210,7 +213,7 @@ def _compare(
         lengths=trivial["length"],
         spans=marked,
         status=status.tolist(),
-        threshold=_threshold(meaning),
+        threshold=_threshold(meaning, cuts),
         probability=meaning.unit == "probability",
         unlabelled=labelled.unlabelled,
         spans_left_out=labelled.spans_left_out,
@@ -222,7 +225,7 @@ def _turned(label: str) -> str:
     return label[1:] if label.startswith("!") else f"!{label}"
 
 
-def _threshold(meaning: Metric) -> float | None:
+def _threshold(meaning: Metric, cuts: Mapping[str, float]) -> float | None:
     if meaning.bounds[1] != 1.0:
         return None
-    return thresholds().get(meaning.name, MIDDLE)
+    return cuts.get(meaning.name, MIDDLE)

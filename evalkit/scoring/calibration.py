@@ -233,15 +233,16 @@ def hashes(folder: Path | None = None) -> dict[str, str]:
     return {name: model.sha256 for name, model in load_all(folder).items()}
 
 
-def thresholds() -> dict[str, float]:
-    """The shipped cut of each metric that has one.
+def thresholds(*, verified: bool) -> dict[str, float]:
+    """The shipped cut of each metric that has one, with the verifier or without.
 
-    `groundedness` is cut at 1 - that of the model `support`: where the mean sentence would be
+    `groundedness` is cut at 1 - that of the model of sentences: where the mean sentence would be
     marked.
     """
+    tier = "" if verified else "_embeddings"
     return {
-        "hallucination": load("hallucination").threshold,
-        "groundedness": 1 - load("support").threshold,
+        "hallucination": load(f"hallucination{tier}").threshold,
+        "groundedness": 1 - load(f"support{tier}").threshold,
         "user_correction": load("user_correction").threshold,
         "answer_relevance": load("answer_relevance").threshold,
     }

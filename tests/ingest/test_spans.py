@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalkit.ingest.spans import Meaning, Span, Tree, Usage, filled
@@ -13,7 +13,7 @@ from tests.ingest.spans import MS, span
 IDS = st.sampled_from("abcdef")
 SPANS = st.lists(
     st.builds(
-        lambda id_, parent, at, ms: span(id_, parent, at, ms),
+        span,
         IDS,
         st.none() | st.sampled_from("abcdefxyz"),
         st.integers(0, 5),
@@ -60,6 +60,7 @@ def test_a_tree_of_twenty_thousand_levels() -> None:
     assert len(Tree(reversed(spans)).down()) == 20_000
 
 
+@settings(deadline=None)
 @given(SPANS)
 def test_every_span_is_reached_once_and_the_order_of_reading_does_not_matter(
     spans: list[Span],

@@ -13,8 +13,13 @@ from sklearn.linear_model import LogisticRegression
 
 from datasets.train import fitting
 from evalkit.errors import ModelError
-from evalkit.scoring import calibration
-from evalkit.scoring.features import RESPONSE_INPUTS, SENTENCE_INPUTS
+from evalkit.scoring import calibration, ranking, relevance
+from evalkit.scoring.features import (
+    RESPONSE_INPUTS,
+    SENTENCE_INPUTS,
+    VERIFIED_RESPONSE_INPUTS,
+    VERIFIED_SENTENCE_INPUTS,
+)
 from evalkit.scoring.rejection import TURN_INPUTS
 
 NAMES = (
@@ -43,8 +48,13 @@ def test_every_model_is_loaded_and_hashed() -> None:
 def test_a_model_states_inputs_prior_threshold_and_training(name: str) -> None:
     model, content = calibration.load(name), json.loads(text_of(name))
     inputs = {
-        "hallucination": RESPONSE_INPUTS,
-        "support": SENTENCE_INPUTS,
+        "answer_relevance": relevance.RELEVANCE_INPUTS,
+        "chunk_relevance": ranking.RELEVANCE_INPUTS,
+        "context_sufficiency": ranking.CHUNK_INPUTS,
+        "hallucination": VERIFIED_RESPONSE_INPUTS,
+        "hallucination_embeddings": RESPONSE_INPUTS,
+        "support": VERIFIED_SENTENCE_INPUTS,
+        "support_embeddings": SENTENCE_INPUTS,
         "user_correction": TURN_INPUTS,
     }
     assert model.features == inputs[name]
@@ -54,7 +64,6 @@ def test_a_model_states_inputs_prior_threshold_and_training(name: str) -> None:
         assert item["license"]
         assert 0 < item["positives"] < item["rows"]
         assert "ragtruth" not in item["dataset"]
-        assert "clapnq" not in item["dataset"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -115,10 +124,10 @@ def test_a_rows_probability_does_not_depend_on_its_neighbours(seed: int, n: int)
     assert together.tolist() == [model.probability(row[None])[0] for row in x]
 
 
-@pytest.mark.parametrize("k", range(len(RESPONSE_INPUTS)))
+@pytest.mark.parametrize("k", range(len(VERIFIED_RESPONSE_INPUTS)))
 def test_less_support_never_lowers_the_probability(k: int) -> None:
     model = calibration.load("hallucination")
-    x = np.zeros((20, len(RESPONSE_INPUTS)))
+    x = np.zeros((20, len(VERIFIED_RESPONSE_INPUTS)))
     x[:, k] = np.linspace(0, 5, 20)
     assert (np.diff(model.probability(x)) >= 0).all()
 
@@ -155,7 +164,7 @@ def test_inputs_of_another_width_are_refused() -> None:
 
 
 def test_metrics_have_their_shipped_cuts() -> None:
-    cuts = calibration.thresholds()
-    assert cuts["hallucination"] == calibration.load("hallucination").threshold
-    assert cuts["groundedness"] == 1 - calibration.load("support").threshold
+    cuts = calibration.thresholds(verified=False)
+    assert cuts["hallucination"] == calibration.load("hallucination_embeddings").threshold
+    assert cuts["groundedness"] == 1 - calibration.load("support_embeddings").threshold
     assert cuts["user_correction"] == calibration.load("user_correction").threshold

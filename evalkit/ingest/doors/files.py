@@ -1,4 +1,5 @@
-"""Lines of files on disk, plain or gzip, in bounded memory. Nothing is parsed here."""
+"""Lines of files on disk, plain or gzip, in bounded memory; rows of tables (Parquet, CSV) come as JSON
+lines. Nothing else is parsed here."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from evalkit.errors import SourceError
 from evalkit.ingest.contract import Line
+from evalkit.ingest.doors.tables import is_table, table_lines
 
 __all__ = ["MAX_LINE_BYTES", "lines", "matching"]
 
@@ -53,7 +55,10 @@ def lines(
     for file in found:
         name = _name(file, base)
         try:
-            yield from _split(name, _chunks(file), max_bytes)
+            if is_table(file):
+                yield from table_lines(name, file, max_bytes)
+            else:
+                yield from _split(name, _chunks(file), max_bytes)
         except OSError as error:
             reason = error.strerror or str(error)
             raise SourceError(
