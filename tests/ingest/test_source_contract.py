@@ -15,10 +15,19 @@ from evalkit.ingest.contract import Source, Window
 from evalkit.ingest.rows import table_of
 from evalkit.registry import find, names
 from evalkit.schema import INTERACTIONS
+from tests.ingest.golden import lines_of
 from tests.ingest.story import ROW, STORY, copy_of, read
 
 PACKAGE, GROUP = "evalkit.ingest.sources", "evalkit.sources"
-GOOD: dict[str, dict[str, Any]] = {"openai_log": STORY, "jsonl": ROW}
+GOOD: dict[str, dict[str, Any]] = {
+    "openai_log": STORY,
+    "jsonl": ROW,
+    "table": ROW,
+    "otlp": json.loads(lines_of("otlp_genai.jsonl")[0].data),
+    "litellm": json.loads(lines_of("litellm.jsonl")[0].data),
+    "langfuse": json.loads(lines_of("langfuse_observations.jsonl")[2].data),
+    "langsmith": json.loads(lines_of("langsmith.jsonl")[2].data),
+}
 UTC_ZONE = ZoneInfo("UTC")
 
 JSON = st.recursive(

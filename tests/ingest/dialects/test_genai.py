@@ -205,7 +205,7 @@ FIELDS = st.sampled_from(["content", "body", "message", "role", "event.body", "g
 
 @settings(deadline=None)
 @given(
-    st.dictionaries(NAMES, JSON | JSON.map(lambda value: json.dumps(value)), max_size=4),
+    st.dictionaries(NAMES, JSON | JSON.map(json.dumps), max_size=4),
     st.lists(st.tuples(EVENTS, st.dictionaries(FIELDS, JSON, max_size=3)), max_size=3),
 )
 def test_no_value_breaks_it(attributes: Any, events: Any) -> None:
