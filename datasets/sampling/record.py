@@ -20,6 +20,14 @@ QUALITY = [
     "groundedness",
     "hallucination",
     "context_utilization",
+    "context_sufficiency",
+    "context_redundancy",
+    "context_age_days",
+    "fault_retriever_miss",
+    "fault_ranked_out",
+    "fault_ignored_by_generator",
+    "fault_not_in_corpus",
+    "abandoned",
 ]
 SIZE_AND_TIME = ["tokens_input", "tokens_output", "cost_usd", "latency_ms", "ttft_ms"]
 
@@ -205,7 +213,7 @@ def _spike(rows: list[Interaction]) -> dict[str, Toml]:
     )
     return _table(incidents.SPIKE, "latency_spike", segment, "level") | {
         "size": round(slow / calm, 4),
-        "metrics": ["latency_ms", "ttft_ms", "failed"],
+        "metrics": ["latency_ms", "ttft_ms", "failed", "abandoned"],
         "description": "One provider of /summarize was slow and refused calls with 429. size = "
         "median latency of its answered calls within / before.",
         "measured": {

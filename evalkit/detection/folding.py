@@ -15,7 +15,17 @@ __all__ = ["Candidate", "Group", "family", "fold", "goodness", "overlap"]
 #: name.
 FAMILIES: dict[str, tuple[str, ...]] = {
     "groundedness": ("hallucination", "groundedness", "context_utilization"),
-    "retrieval": ("context_relevance", "context_precision"),
+    "retrieval": (
+        "context_relevance",
+        "context_precision",
+        "context_sufficiency",
+        "context_age_days",
+        "fault_retriever_miss",
+        "fault_not_in_corpus",
+        "fault_ranked_out",
+        "fault_ignored_by_generator",
+    ),
+    "no answer": ("failed", "abstention", "abandoned"),
     "money": ("tokens_input", "tokens_output", "cost_usd"),
     "time": ("latency_ms", "ttft_ms"),
 }

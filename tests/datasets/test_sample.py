@@ -362,6 +362,9 @@ def test_every_incident_says_who_should_find_it_and_what_it_may_move() -> None:
         assert FIRST <= incident["first_night"] <= incident["last_night"] <= LAST
         assert set(incident["metrics"]) <= {
             *("tokens_input", "tokens_output", "cost_usd", "latency_ms", "ttft_ms", "failed"),
+            *("context_sufficiency", "context_redundancy", "context_age_days", "abandoned"),
+            *("fault_retriever_miss", "fault_ranked_out", "fault_ignored_by_generator"),
+            "fault_not_in_corpus",
             *("answer_relevance", "context_relevance", "context_precision", "groundedness"),
             *("hallucination", "context_utilization", "abstention", "output_valid"),
             *("model_fallback", "volume", "completeness"),
