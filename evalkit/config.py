@@ -160,7 +160,7 @@ class ScoringSettings(_Section):
     )
     models: str = Field(
         "evalkit-models",
-        description="folder of models refitted to your labels (`evalkit labels import`)",
+        description="folder of models refitted to your labels (`evalkit labels refit`)",
     )
 
 

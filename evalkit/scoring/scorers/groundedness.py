@@ -48,13 +48,14 @@ _MAX_SPANS = 200
 )
 def groundedness(batch: Batch) -> Scores:
     """How far the contexts support the response: words and sentence embeddings find the evidence of
-    each sentence, and the verifier reads the two together.
+    each sentence and how much of it is there.
 
     `groundedness` is the mean, over the sentences that claim something, of the probability that the
     contexts support them (model `support`). `hallucination` is the probability that the response
     holds anything unsupported (model `hallucination`, whose card says how well that agrees with
-    people, and where it fails). Without the verifier (`[scoring] verifier = false`) both rest on
-    words and embeddings alone (models `support_embeddings`, `hallucination_embeddings`).
+    people, and where it fails). Both rest on words and embeddings (models `support_embeddings` and
+    `hallucination_embeddings`), or with `[scoring] verifier = true` on what the verifier makes of
+    each claim and its evidence as well (models `support` and `hallucination`).
 
     Evidence: under `groundedness` each claim sentence, with the chunk that supports it best or
     noted as unsupported; under `hallucination` the words that lack support in sentences that are in
