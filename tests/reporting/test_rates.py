@@ -43,6 +43,7 @@ def row(metric: str, **columns) -> dict:
         "n_eligible": 500,
         "n_scored": 500,
         "mean": 0.34,
+        **dict.fromkeys(LABELLED),
         **columns,
     }
 
