@@ -119,8 +119,7 @@ def evaluate_many(
         found, trivial = _score(labelled.rows, used, opened)
         cuts = thresholds(verified=reader_of(opened) is not None)
     return tuple(
-        _compare(one, found[one.metric.name], trivial, labelled, label, cuts, seed)
-        for one in asked
+        _compare(one, found[one.metric.name], trivial, labelled, label, cuts, seed) for one in asked
     )
 
 

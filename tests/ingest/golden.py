@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from evalkit import prices
-from evalkit.ingest.contract import Line, Opener, Source
+from evalkit.ingest.contract import Line, Opener, Source, Window
 from tests.ingest.story import WINDOW, source_settings
 
 DATA = Path(__file__).parent / "data"
@@ -42,6 +42,8 @@ CANONICAL: dict[str, Any] = {
     "finish_reason": "stop",
 }
 COST_USD = 0.000051
+#: No row is left out for its time.
+ALWAYS = Window(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
 def lines_of(*names: str) -> list[Line]:
@@ -55,11 +57,11 @@ def lines_of(*names: str) -> list[Line]:
 
 
 def read_lines(
-    source: Source, lines: Iterable[Line], **values: Any
+    source: Source, lines: Iterable[Line], window: Window = WINDOW, **values: Any
 ) -> tuple[list[dict[str, Any]], list[Any]]:
     """Rows and rejects of lines that know their file."""
     opener = Opener(lambda _: iter(list(lines)), "evalkit.toml: [sources.gateway]")
-    steps = list(source.open(source_settings(**values), WINDOW, opener))
+    steps = list(source.open(source_settings(**values), window, opener))
     return [row for step in steps for row in step.rows], [r for step in steps for r in step.rejects]
 
 

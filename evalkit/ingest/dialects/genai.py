@@ -169,7 +169,7 @@ def _messages(span: Span, fields: Fields) -> tuple[list[dict[str, Any]] | None, 
     value, cut = loaded(raw)
     found = chat_of(value)
     if found is None:
-        found = _numbered(fields, "prompt")
+        found = chat_of(_numbered(fields, "prompt"))
     if found is None:
         for name in ("ai.prompt.messages", "ai.prompt", "gen_ai.prompt"):
             value, cut_here = loaded(fields.rest.pop(name, None))

@@ -27,6 +27,11 @@ CALLING = frozenset({"tool_call", "tool_calls", "tool-calls", "tool_use", "funct
 #: Where back ends cut attribute values, in characters or bytes.
 _CAPS = frozenset({60_000, 61_440, 64_000, 65_535, 65_536})
 _MAX_ITEMS = 10_000
+#: What LangChain and Gemini call the two sides.
+_ROLES = {
+    "human": "user", "user": "user", "ai": "assistant", "model": "assistant",
+    "assistant": "assistant", "system": "system",
+}  # fmt: skip
 _TEXTS = frozenset({"text", "output_text", "input_text", "refusal", None})
 
 
@@ -108,8 +113,8 @@ def _system_of(value: object) -> list[dict[str, Any]]:
 
 
 def _messages_of(item: dict[str, Any]) -> Iterable[dict[str, Any]]:
-    fields = Fields(item)
-    role = fields.text("role") or "user"
+    role = Fields(item).text("role") or "user"
+    role = _ROLES.get(role.lower(), role)
     parts = item.get("parts")
     content = item.get("content") if parts is None else parts
     if not isinstance(content, list):

@@ -29,6 +29,8 @@ _NESTED = frozenset(
      "user", "prompt", "exception"}
 )  # fmt: skip
 _OF_A_STEP = ("llm.", "retrieval.", "reranker.", "annotations.")
+#: Stands where an instrument was told to hide a text: that is no text.
+_HIDDEN = "__REDACTED__"
 _MAX_INDEX = 10_000
 _MAX_DEPTH = 20
 
@@ -36,6 +38,8 @@ _MAX_DEPTH = 20
 def read(fields: Fields) -> Meaning:
     """What the span says in OpenInference; takes what it understands out of `fields`."""
     _flatten(fields)
+    for name in [name for name, value in fields.rest.items() if value == _HIDDEN]:
+        del fields.rest[name]
     kind = _KINDS.get((fields.text("openinference.span.kind") or "").upper(), "other")
     given, given_type = fields.rest.pop("input.value", None), fields.text("input.mime_type")
     got, got_type = fields.rest.pop("output.value", None), fields.text("output.mime_type")

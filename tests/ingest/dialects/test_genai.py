@@ -103,6 +103,21 @@ def test_numbered_messages_in_the_order_of_their_numbers() -> None:
     assert (answer.text, answer.calls) == ("A", True)
 
 
+def test_a_numbered_message_without_content_or_role() -> None:
+    meaning = read(
+        {
+            "gen_ai.prompt.0.role": "assistant",
+            "gen_ai.prompt.1.content": "Q",
+            "gen_ai.prompt.2.content": '[{"type": "text", "text": "R"}]',
+            "gen_ai.prompt.3.tool_calls.0.name": "f",
+            "gen_ai.prompt.4.role": ["user"],
+        }
+    )
+    assert turns(meaning) == [
+        ("assistant", None), ("user", "Q"), ("user", "R"), ("user", None), ("user", None),
+    ]  # fmt: skip
+
+
 def test_an_answer_that_is_json_stays_a_text() -> None:
     assert read({"gen_ai.completion.0.content": '{"a": 1}'}).text == '{"a": 1}'
     assert read({"ai.response.text": "[1, 2]"}).text == "[1, 2]"

@@ -88,6 +88,15 @@ def test_the_older_completions() -> None:
     assert (found.messages, found.text) == ([{"role": "user", "content": "Q"}], "A")
 
 
+def test_what_an_instrument_hides_is_missing() -> None:
+    hidden = {name: "__REDACTED__" if name.endswith((".content", ".text")) else value
+              for name, value in DOTTED.items()} | {"input.value": "__REDACTED__"}  # fmt: skip
+    found = meaning(hidden)
+    assert [one["content"] for one in found.messages or []] == [None, None]
+    assert (found.text, found.input_text) == (None, None)
+    assert found.usage == Usage(input=7, output=2, cached=3)
+
+
 def test_a_search_and_its_query() -> None:
     found = meaning(
         {

@@ -5,19 +5,24 @@ from __future__ import annotations
 import base64
 import json
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from evalkit.config import Settings
 from evalkit.errors import ConfigError
-from evalkit.ingest import traces
+from evalkit.ingest import Counts, ingest, traces
 from evalkit.ingest.contract import Line, Window
 from evalkit.ingest.sources.openai_log import SOURCE as OPENAI_LOG
 from evalkit.ingest.sources.otlp import SOURCE
+from evalkit.lake import Lake
+from evalkit.schema import INTERACTIONS
 from tests.ingest.golden import (
     DATA,
     assert_costs_the_same,
@@ -26,7 +31,7 @@ from tests.ingest.golden import (
     read_lines,
 )
 from tests.ingest.spans import MS, START, call, export, line, search, span, written
-from tests.ingest.story import WINDOW, read
+from tests.ingest.story import DAY, WINDOW, read
 from tests.ingest.test_source_contract import JSON, paths_of, put
 
 #: The sample in each dialect, and what that dialect has no name for.
@@ -261,6 +266,24 @@ def test_a_name_and_a_pattern_that_are_wrong_are_said_to_be() -> None:
 def test_defaults_fill_what_the_trace_does_not_carry() -> None:
     (row,) = rows(line(call("a")), defaults={"app": "shop", "model": "other"})
     assert (row["app"], row["model"]) == ("shop", "m")
+
+
+def test_a_night_of_traces_adds_up_and_a_second_one_changes_nothing(
+    configure: Callable[..., Settings], tmp_path: Path
+) -> None:
+    spans = [replace(one, trace=f"{i:032x}") for i in range(1, 6) for one in TURN]
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t/a.jsonl").write_bytes(b"\n".join(line(one) for one in spans[:11]) + b"\n{cut")
+    (tmp_path / "t/b.jsonl").write_bytes(b"\n".join(line(one) for one in spans[8:]))
+    lake = Lake(str(tmp_path / "lake"))
+    night = configure(sources={"traces": {"format": "otlp", "path": "t/*.jsonl"}})
+    (taken,) = ingest(night, lake, [DAY])
+    assert taken.total == Counts(5, 0, 1)
+    first = lake.read(INTERACTIONS, DAY, DAY)
+    assert {len(row["stages"]) for row in first.to_pylist()} == {3}
+    assert set(first.column("tokens_input").to_pylist()) == {20}
+    assert ingest(night, lake, [DAY]) == [taken]
+    assert lake.read(INTERACTIONS, DAY, DAY).equals(first)
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
