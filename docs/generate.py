@@ -104,7 +104,7 @@ def commands() -> str:
 
 def _helps(group: click.Command, context: click.Context) -> Iterator[str]:
     """The help of each verb of a group, and of the verbs below it."""
-    for name in group.list_commands(context):  # type: ignore[attr-defined]
+    for name in group.list_commands(context):  # type: ignore[attr-defined]  # only groups get here
         command = group.get_command(context, name)  # type: ignore[attr-defined]
         inner = click.Context(
             command, info_name=name, parent=context, max_content_width=100, terminal_width=100

@@ -227,7 +227,7 @@ def agreement(
             help="A metric to hold against the label; again for more; `!metric` where label 1 means "
             "that it should be low; `all` for every one, label 1 being the worse verdict."
         ),
-    ] = ["hallucination"],  # noqa: B006
+    ] = ["hallucination"],  # noqa: B006  (typer reads it, nobody changes it)
     label: Annotated[
         str, typer.Option(help="The column with people's verdicts; `!column` turns them around.")
     ] = "hallucinated",

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -158,18 +159,14 @@ def _texts(item: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(parts)
 
 
-_REFERENCES: dict[Path, dict[str, list[str]]] = {}
-
-
+@cache
 def _references(shared: Path) -> dict[str, list[str]]:
     """The unedited summaries of BUMP, per article."""
-    if shared not in _REFERENCES:
-        found: dict[str, list[str]] = {}
-        for item in pq.read_table(shared / "groundedness.parquet").to_pylist():
-            if item["dataset"] == "bump" and not item["hallucinated"]:
-                found.setdefault(item["source_id"], []).append(item["response"])
-        _REFERENCES[shared] = found
-    return _REFERENCES[shared]
+    found: dict[str, list[str]] = {}
+    for item in pq.read_table(shared / "groundedness.parquet").to_pylist():
+        if item["dataset"] == "bump" and not item["hallucinated"]:
+            found.setdefault(item["source_id"], []).append(item["response"])
+    return found
 
 
 def _of_row(item: Mapping[str, Any], shared: Path) -> Iterable[_Open]:

@@ -7,13 +7,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +24,9 @@ from evalkit.encoders.cache import VectorCache
 from evalkit.encoders.contract import Matrix
 from evalkit.encoders.model import Model, find_model
 from evalkit.encoders.quiet import offline
+from evalkit.encoders.threads import limited
 from evalkit.encoders.tokenizer import Tokenized
 from evalkit.errors import ModelError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = [
     "CLAIM_TOKENS",
@@ -272,7 +269,7 @@ class _Network:
     def forward(self, ids: Ids, mask: Ids, types: Ids) -> tuple[Matrix, ...]:
         """Log-odds of the pairs float32 [rows, 1] and of all tokens float32 [rows, tokens]."""
         torch = self._torch
-        with torch.inference_mode(), self._limited():
+        with torch.inference_mode(), limited(torch, self._threads):
             i, m, t = (torch.from_numpy(part) for part in (ids, mask, types))
             hidden = self._base(input_ids=i, attention_mask=m, token_type_ids=t)
             h = hidden.last_hidden_state.float()
@@ -282,20 +279,6 @@ class _Network:
             whole = torch.cat([h[:, 0], mean], -1) @ self._whole[0] + self._whole[1]
             token = h @ self._token[0] + self._token[1]
         return np.asarray(whole.numpy()[:, None], np.float32), np.asarray(token.numpy(), np.float32)
-
-    @contextmanager
-    def _limited(self) -> Iterator[None]:
-        # The number is the whole process's: it is put back, so that other users of torch keep
-        # theirs.
-        before = self._torch.get_num_threads()
-        wanted = self._threads or before
-        if wanted != before:
-            self._torch.set_num_threads(wanted)
-        try:
-            yield
-        finally:
-            if wanted != before:
-                self._torch.set_num_threads(before)
 
 
 def _weights(model: Model, folder: Path, torch: Any) -> tuple[dict[str, Any], dict[str, Any]]:

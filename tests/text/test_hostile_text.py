@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalkit.text.abstention import cues
-from evalkit.text.alignment import align
 from evalkit.text.names import names
 from evalkit.text.negation import polarity
 from evalkit.text.number_words import phrases
@@ -24,7 +23,6 @@ MEASURES: dict[str, Callable[[str], Spans]] = {
     "number_words": lambda text: [(p.start, p.end) for p in phrases(text)],
     "names": lambda text: [(n.start, n.end) for n in names(text)],
     "negation": lambda text: [(c.start, c.end) for c in polarity(text).cues],
-    "alignment": lambda text: list(align(text, ["a the 1 x"]).unsupported),
 }
 # Pieces that patterns look for, thrown together in any order, with any text between.
 _PIECES = (

@@ -3,8 +3,6 @@ bfloat16."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -15,6 +13,7 @@ from evalkit.encoders.batched import BatchedEncoder, Ids
 from evalkit.encoders.contract import Encoder, Matrix, Plan, Runtime
 from evalkit.encoders.model import Model
 from evalkit.encoders.quiet import offline
+from evalkit.encoders.threads import limited
 from evalkit.errors import ModelError
 
 __all__ = ["load_module", "runtime"]
@@ -60,7 +59,7 @@ class _Torch(BatchedEncoder):
 
     def forward(self, ids: Ids, mask: Ids, types: Ids) -> tuple[Matrix, Matrix]:
         torch = self._torch
-        with torch.inference_mode(), self._limited():
+        with torch.inference_mode(), limited(torch, self._threads):
             # The input module takes what of these its network knows.
             features = {
                 "input_ids": torch.from_numpy(ids),
@@ -79,20 +78,6 @@ class _Torch(BatchedEncoder):
                 f"its files say {self.dim}."
             )
         return np.asarray(sentence, dtype=np.float32), np.asarray(token, dtype=np.float32)
-
-    @contextmanager
-    def _limited(self) -> Iterator[None]:
-        # The number is the whole process's: it is put back, so that other users of torch keep
-        # theirs.
-        before = self._torch.get_num_threads()
-        wanted = self._threads or before
-        if wanted != before:
-            self._torch.set_num_threads(wanted)
-        try:
-            yield
-        finally:
-            if wanted != before:
-                self._torch.set_num_threads(before)
 
 
 def _obstacle(precision: str) -> str | None:

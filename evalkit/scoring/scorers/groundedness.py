@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from evalkit.metrics import Metric
 from evalkit.scoring.batch import Batch
@@ -16,7 +17,7 @@ from evalkit.scoring.support import Support, support_of
 from evalkit.scoring.verification import Verified, verified
 from evalkit.text.sentences import Span
 
-__all__ = ["groundedness", "marked_words", "statuses"]
+__all__ = ["Judgement", "groundedness", "is_hallucinated", "judgements", "marked_words", "statuses"]
 
 # Log-odds from which on a word is marked. Chosen on the words of WiCE, by a network that had not seen
 # WiCE: the highest cut (people look at what is marked) whose F1 is within 0.01 of the best.
@@ -66,29 +67,62 @@ def groundedness(batch: Batch) -> Scores:
     abstained. Longer than 60,000 characters or 400 sentences (contexts: 600,000 or 4,000):
     over_budget.
     """
-    tier = "" if batch.verifier is not None else "_embeddings"
-    sentence_model: Logistic = batch.models[f"support{tier}"]
-    response_model: Logistic = batch.models[f"hallucination{tier}"]
     grounded, hallucinated = Values(len(batch)), Values(len(batch))
     evidence: dict[int, list[Evidence]] = {}
-    chunks = batch.chunks()
-    status_of = statuses(batch)
-    readings = (
-        verified(batch, [row for row, status in enumerate(status_of) if status is None]) or {}
-    )
-    for row, (support, status) in enumerate(zip(support_of(batch), status_of, strict=True)):
-        if status is not None:
-            grounded.skip(row, status)
-            hallucinated.skip(row, status)
+    model = _models(batch)[0]
+    for row, (found, status) in enumerate(zip(judgements(batch), statuses(batch), strict=True)):
+        if found is None:
+            grounded.skip(row, status or "error")
+            hallucinated.skip(row, status or "error")
             continue
-        reading = readings.get(row)
-        unsupported = sentence_model.probability(sentence_inputs(support, reading)).tolist()
+        unsupported = found.unsupported
         grounded.set(row, math.fsum(1 - p for p in unsupported) / len(unsupported))
-        inputs = response_inputs(support, reading)[None]
-        hallucinated.set(row, float(response_model.probability(inputs)[0]))
-        ids = [chunk.id for chunk in chunks[row]]
-        evidence[row] = _evidence(support, reading, unsupported, sentence_model, ids)
+        hallucinated.set(row, found.hallucination)
+        ids = [chunk.id for chunk in batch.chunks()[row]]
+        evidence[row] = _evidence(found.support, found.reading, unsupported, model, ids)
     return Scores({"groundedness": grounded, "hallucination": hallucinated}, evidence)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One response: the probability that each claim sentence is unsupported, and that anything is."""
+
+    support: Support
+    reading: Verified | None
+    unsupported: list[float]
+    hallucination: float
+
+
+def judgements(batch: Batch) -> list[Judgement | None]:
+    """The judgement of each row, made once per batch; None where `statuses` says why not."""
+
+    def make() -> list[Judgement | None]:
+        sentence_model, response_model = _models(batch)
+        status_of = statuses(batch)
+        wanted = [row for row, status in enumerate(status_of) if status is None]
+        readings = verified(batch, wanted) or {}
+        found: list[Judgement | None] = [None] * len(batch)
+        for row in wanted:
+            support, reading = support_of(batch)[row], readings.get(row)
+            unsupported = sentence_model.probability(sentence_inputs(support, reading)).tolist()
+            inputs = response_inputs(support, reading)[None]
+            whole = float(response_model.probability(inputs)[0])
+            found[row] = Judgement(support, reading, unsupported, whole)
+        return found
+
+    return batch.memo("judgements", make)
+
+
+def _models(batch: Batch) -> tuple[Logistic, Logistic]:
+    """The models of sentences and of responses, of the tier in use."""
+    tier = "" if batch.verifier is not None else "_embeddings"
+    return batch.models[f"support{tier}"], batch.models[f"hallucination{tier}"]
+
+
+def is_hallucinated(batch: Batch) -> list[bool]:
+    """Whether each row's probability is at or above the shipped cut; False without one."""
+    cut = _models(batch)[1].threshold
+    return [found is not None and found.hallucination >= cut for found in judgements(batch)]
 
 
 def statuses(batch: Batch) -> list[str | None]:

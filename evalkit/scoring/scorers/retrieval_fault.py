@@ -16,7 +16,7 @@ from evalkit.scoring.contract import Scores, Values, scorer
 from evalkit.scoring.corpus import Corpus
 from evalkit.scoring.ranking import Judged, Question, chunk_inputs, judge, judged, reader_of
 from evalkit.scoring.scorers.abstention import abstentions
-from evalkit.scoring.scorers.groundedness import groundedness
+from evalkit.scoring.scorers.groundedness import is_hallucinated
 from evalkit.scoring.similarity import cosines
 from evalkit.text.feedback import is_negative
 
@@ -45,17 +45,14 @@ def bad_answers(batch: Batch) -> list[bool]:
     rewritten by a person. A low relevance alone is not: it speaks of the chunks, and the split
     would explain itself.
     """
-    # The features behind it are shared with the scorer itself; only the last sum is made again.
-    hallucination = batch.memo("hallucination column", lambda: _hallucination(batch))
-    tier = "" if batch.verifier is not None else "_embeddings"
-    cut = batch.models[f"hallucination{tier}"].threshold
+    hallucinated = is_hallucinated(batch)
     declined, responses = abstentions(batch), batch.strings("response")
     feedback, corrected = batch.values("feedback"), batch.strings("corrected_response")
     return [
         responses[i] is not None
         and (
             bool(declined[i])
-            or (hallucination.status[i] == "ok" and bool(hallucination.values[i] >= cut))
+            or hallucinated[i]
             or _is_voted_down(feedback[i])
             or (corrected[i] is not None and corrected[i] != responses[i])
         )
@@ -195,10 +192,6 @@ def _is_voted_down(feedback: Sequence[Mapping[str, Any] | None] | None) -> bool:
         item is not None and is_negative(item["name"], item["value"], item["label"]) is True
         for item in feedback or ()
     )
-
-
-def _hallucination(batch: Batch) -> Values:
-    return groundedness.score(batch).columns["hallucination"]
 
 
 def _nothing(batch: Batch) -> Judged:
