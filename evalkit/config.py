@@ -18,10 +18,12 @@ from evalkit.errors import ConfigError, DayError
 __all__ = [
     "DetectSettings",
     "EncoderSettings",
+    "IngestSettings",
     "LabelsSettings",
     "LakeSettings",
     "MailSettings",
     "NightSettings",
+    "RedactionSettings",
     "ReportSettings",
     "RollupSettings",
     "ScoringSettings",
@@ -33,6 +35,7 @@ __all__ = [
 ]
 
 Severity = Literal["info", "warning", "critical"]
+PersonalData = Literal["email", "phone", "card", "iban", "key", "ip"]
 
 
 def _zone(name: str) -> str:
@@ -84,8 +87,55 @@ class SourceSettings(_Section):
     """One place that logged traffic comes from. The table's name is the source's name."""
 
     format: str = Field(description="the log format: openai_log, jsonl, ...")
-    path: str = Field(
-        description="file, folder or glob, relative to the file; .gz is read as it is"
+    path: str | None = Field(
+        None,
+        description="file, folder or glob, relative to the file, or s3://bucket/prefix; packed files "
+        "(.gz, .zst) are read as they are",
+    )
+    url: str | None = Field(
+        None,
+        description="instead of path: the root of the vendor's API (https://...) or a database "
+        "(postgresql://user@host/name); a password never stands in it",
+    )
+    key_env: str | None = Field(
+        None, description="environment variable that holds the API key or the public key"
+    )
+    secret_env: str | None = Field(
+        None, description="environment variable that holds the secret key or the password"
+    )
+    project: str | None = Field(
+        None, description="which project of the vendor, where a key opens several"
+    )
+    endpoint: str | None = Field(
+        None, description="for s3:// paths: the address of an S3-compatible store"
+    )
+    query: str | None = Field(
+        None,
+        description="for databases: the SELECT whose rows are read; without it the format's own",
+    )
+    watermark: str | None = Field(
+        None, description="for databases: the query's column that says when a row was written"
+    )
+    window_minutes: int = Field(
+        60,
+        ge=1,
+        le=1440,
+        description="how much time is asked for at once; halved where it times out",
+    )
+    requests_per_second: float = Field(
+        5.0, gt=0, description="no more requests than this are sent to an API"
+    )
+    timeout_seconds: float = Field(30.0, gt=0, description="how long one answer may take")
+    give_up_minutes: float = Field(
+        10.0,
+        ge=0,
+        description="how long a night tries a source that fails before it goes on without",
+    )
+    ca_file: str | None = Field(None, description="certificates to trust instead of the system's")
+    chunks: str | None = Field(
+        None,
+        description="Parquet file or glob with doc_id and text, for logs that carry only the ids of "
+        "their chunks",
     )
     required: bool = Field(True, description="false: no matching file is no error")
     question_pattern: str = Field(
@@ -101,6 +151,42 @@ class SourceSettings(_Section):
         default_factory=dict,
         description="for format = 'table': which of its columns (dots lead into objects) is which "
         "column of interactions, for example query = 'question'",
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> SourceSettings:
+        if (self.path is None) == (self.url is None):
+            raise ValueError("give either path or url")
+        return self
+
+
+class IngestSettings(_Section):
+    """What is read again, and where what came over a network is kept."""
+
+    look_back_days: int = Field(
+        2,
+        ge=0,
+        le=60,
+        description="how many days before the night's are read again; late rows reopen their day",
+    )
+    landing: str = Field(
+        "landing", description="folder of what was fetched from APIs and databases, as it came"
+    )
+
+
+class RedactionSettings(_Section):
+    """What is taken out of texts before anything is stored."""
+
+    classes: list[PersonalData] = Field(
+        default_factory=lambda: list[PersonalData](["key"]),
+        description="built-in classes: email, phone, card, iban, key (credentials), ip",
+    )
+    patterns: dict[str, str] = Field(
+        default_factory=dict, description="your own: a name and its regular expression"
+    )
+    hash_users_env: str | None = Field(
+        None,
+        description="environment variable that holds a key: user ids are stored as keyed hashes",
     )
 
 
@@ -243,6 +329,8 @@ class Settings(_Section):
     night: NightSettings = Field(default_factory=NightSettings)
     lake: LakeSettings = Field(default_factory=LakeSettings)
     sources: dict[str, SourceSettings] = Field(default_factory=dict)
+    ingest: IngestSettings = Field(default_factory=IngestSettings)
+    redaction: RedactionSettings = Field(default_factory=RedactionSettings)
     prices: PriceSettings = Field(default_factory=PriceSettings)
     labels: LabelsSettings = Field(default_factory=LabelsSettings)
     encoder: EncoderSettings = Field(default_factory=EncoderSettings)
@@ -348,6 +436,8 @@ def _explain(file: str, item: Any) -> str:
     if item["type"] == "missing":
         return f"{where}{key}: missing. {_help_of(table, key)}".rstrip()
     message = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "value_error" and table and table[0] == "sources" and len(table) == 1:
+        return f"{file}: [sources.{key}]: {message}."
     if item["type"] == "value_error" and not location:
         return f"{file}: {message}"
     given = json.dumps(item["input"], default=str)

@@ -337,12 +337,33 @@ LEDGER = Table(
         Column("kind", pa.string(), "hour, run or mail (partition)"),
         Column("source", pa.string(), "the source; NULL for runs and mails"),
         Column("hour", TIME, "the hour's beginning; NULL for runs and mails"),
+        Column(
+            "expected",
+            pa.float64(),
+            "records that this hour usually has: median of the same hour of the week; NULL without history",
+        ),
         Column("received", pa.int64(), "records read = accepted + duplicate + rejected"),
         Column("accepted", pa.int64(), "records that became interactions"),
         Column("duplicate", pa.int64(), "records that an equal or newer one replaced"),
         Column("rejected", pa.int64(), "records that could not be read"),
         Column("late", pa.int64(), "accepted records that came after their day was first stored"),
+        Column(
+            "truncated",
+            pa.int64(),
+            "accepted records with a text that was cut before it was logged",
+        ),
+        Column("contentless", pa.int64(), "accepted records without question and answer"),
         Column("scored", pa.int64(), "interactions with at least one score"),
+        Column(
+            "missing",
+            pa.string(),
+            "why the hour is known to be incomplete: its source could not be read to its end; NULL where it was",
+        ),
+        Column(
+            "redacted",
+            pa.map_(pa.string(), pa.int64()),
+            "what was taken out of texts before they were stored, by class",
+        ),
         Column("run_id", pa.string(), "the run"),
         Column(
             "status",

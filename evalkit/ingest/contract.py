@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from evalkit.config import SourceSettings
 
-__all__ = ["Line", "Opener", "Parsed", "RecordError", "Reject", "Row", "Source", "Window"]
+__all__ = [
+    "Api",
+    "Client",
+    "Line",
+    "Opener",
+    "Parsed",
+    "Query",
+    "RecordError",
+    "Reject",
+    "Row",
+    "Source",
+    "Window",
+]
 
 #: One row of `interactions` as a dict: canonical column names, Python values, missing ones left
 #: out. Lists of structs are lists of dicts, `attributes` is a dict of strings; `day` and
@@ -90,12 +102,51 @@ class Opener:
     where: str
 
 
+class Client(Protocol):
+    """A way to ask one HTTP API (`ingest/doors`). Addresses, waits, retries and limits are its
+    business; what it raises ends the window that is being fetched, and is not a source's to catch.
+    """
+
+    def get(self, path: str, params: Mapping[str, str]) -> Any:
+        """The parsed JSON at `path` below the source's `url`."""
+
+    def post(self, path: str, body: Any) -> Any:
+        """The parsed JSON that answers a JSON body."""
+
+
+@dataclass(frozen=True)
+class Api:
+    """How a format's records are asked for over HTTP.
+
+    `fetch` yields every record whose event time lies in the window (more does no harm), each as the
+    JSON object that the format's `open` reads from a line, page after page. `headers` makes the
+    headers of a request from (settings, key, secret). `probe` is a path whose answer says whether
+    the key is good.
+    """
+
+    fetch: Callable[[SourceSettings, Window, Client], Iterator[dict[str, Any]]]
+    headers: Callable[[SourceSettings, str | None, str | None], Mapping[str, str]]
+    probe: str
+
+
+@dataclass(frozen=True)
+class Query:
+    """How a format's records are asked for in a PostgreSQL database: a SELECT, and its column that
+    says when a row was written. Its rows are read as JSON objects of their columns."""
+
+    select: str
+    watermark: str
+
+
 @dataclass(frozen=True)
 class Source:
     """A log format. `open` yields `Parsed` steps of bounded size and never raises because of a
-    record."""
+    record. `api` and `query` are there where the format's records can be had from a vendor's API or
+    from a database as well as from files."""
 
     name: str
     open: Callable[[SourceSettings, Window, Opener], Iterator[Parsed]]
     about: str
     module: str
+    api: Api | None = None
+    query: Query | None = None

@@ -103,7 +103,7 @@ def newest_record(settings: Settings, name: str) -> datetime | None:
     source = settings.sources[name]
     where = f"{settings.file}: [sources.{name}]"
     format_ = _format(source.format, where)
-    found = files.matching(source.path, settings.base)
+    found = files.matching(str(source.path), settings.base)
     if not found:
         for _ in _opener(settings, where).lines(source):
             break  # says that nothing matches, where something should
@@ -130,7 +130,11 @@ def _opener(settings: Settings, where: str) -> Opener:
 
     def lines(source: SourceSettings) -> Iterator[Line]:
         return files.lines(
-            source.path, settings.base, f"{where} path", required=source.required, remedy=remedy
+            str(source.path),
+            settings.base,
+            f"{where} path",
+            required=source.required,
+            remedy=remedy,
         )
 
     return Opener(lines, where)
