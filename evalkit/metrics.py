@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Metric", "format_value"]
+__all__ = ["Metric", "format_value", "label"]
 
 Unit = Literal["probability", "share", "score", "ms", "tokens", "usd", "days"]
 
@@ -32,6 +32,33 @@ class Metric:
     @property
     def bounds(self) -> tuple[float, float]:
         return (0.0, float("inf")) if self.scale == "log" else (0.0, 1.0)
+
+
+_LABELS = {
+    "ttft_ms": "Time to first token",
+    "tokens_input": "Prompt tokens",
+    "tokens_output": "Completion tokens",
+    "cost_usd": "Cost per request",
+    "failed": "Failure rate",
+    "fault_retriever_miss": "Bad answers: retriever missed",
+    "fault_ranked_out": "Bad answers: chunk ranked out",
+    "fault_ignored_by_generator": "Bad answers: chunk ignored",
+    "fault_not_in_corpus": "Bad answers: not in the corpus",
+}
+_ACRONYMS = {"mrr": "MRR", "ndcg": "nDCG", "usd": "", "ms": "", "llm": "LLM"}
+
+
+def label(name: str) -> str:
+    """A metric's or column's name in plain words.
+
+    >>> label("cost_usd"), label("answer_relevance"), label("latency_ms"), label("ndcg_at_5")
+    ('Cost per request', 'Answer relevance', 'Latency', 'nDCG at 5')
+    """
+    if name in _LABELS:
+        return _LABELS[name]
+    parts = [part for part in name.split("_") if part]
+    text = " ".join(word for word in (_ACRONYMS.get(part, part) for part in parts) if word) or name
+    return text if text.startswith("nDCG") else text[:1].upper() + text[1:]
 
 
 def format_value(value: float | None, unit: str) -> str:

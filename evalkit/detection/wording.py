@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from evalkit.metrics import Metric, format_value
+from evalkit.metrics import Metric, format_value, label
 
 __all__ = ["metric_name", "moved", "place"]
 
-_NAMES = {
-    "ttft_ms": "time to first token",
-    "tokens_input": "prompt tokens",
-    "tokens_output": "completion tokens",
-    "cost_usd": "cost per request",
-    "failed": "failure rate",
-}
-_SUFFIXES = ("_ms", "_usd")
-
 
 def metric_name(name: str) -> str:
-    """A metric's name as words.
+    """A metric's name as words within a sentence.
 
-    >>> metric_name("latency_ms"), metric_name("context_relevance"), metric_name("cost_usd")
-    ('latency', 'context relevance', 'cost per request')
+    >>> metric_name("latency_ms"), metric_name("context_relevance"), metric_name("mrr")
+    ('latency', 'context relevance', 'MRR')
     """
-    if name in _NAMES:
-        return _NAMES[name]
-    for suffix in _SUFFIXES:
-        name = name.removesuffix(suffix)
-    return name.replace("_", " ")
+    words = label(name)
+    return words if words[1:2].isupper() else words[:1].lower() + words[1:]
 
 
 def place(segment: str, value: str) -> str:
@@ -46,8 +34,7 @@ def moved(metric: Metric, segment: str, value: str, before: float, after: float)
     >>> moved(Metric("hallucination", "probability", "higher", ""), "route", "/ask", 0.21, 0.34)
     'Hallucination on route /ask rose from 0.210 to 0.340'
     """
-    name = metric_name(metric.name)
-    name = name[:1].upper() + name[1:]
+    name = label(metric.name)
     verb = "rose" if after > before else "fell"
     return (
         f"{name}{place(segment, value)} {verb} from {format_value(before, metric.unit)} "

@@ -8,8 +8,8 @@ from datetime import date, timedelta
 from statistics import median
 from typing import Any, Literal
 
-from evalkit.metrics import Metric
-from evalkit.reporting.words import label, plural, short, tight, worse
+from evalkit.metrics import Metric, label
+from evalkit.reporting.words import plural, short, tight, worse
 
 __all__ = ["Figure", "History", "change", "headline", "rate_note"]
 

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from evalkit.config import Settings
 from evalkit.errors import ConfigError
+from evalkit.metrics import label
 from evalkit.reporting import display, words
 
 __all__ = ["Pack"]
@@ -44,7 +45,7 @@ class Pack:
             "bdi": display.isolate,
             "clip": display.clip,
             "marked": display.marked,
-            "label": words.label,
+            "label": label,
             "short": words.short,
             "longdate": words.long_date,
             "shortdate": words.short_date,

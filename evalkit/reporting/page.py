@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalkit.config import Settings, day_bounds
-from evalkit.metrics import Metric
+from evalkit.metrics import Metric, label
 from evalkit.reporting import archive, charts, sections
 from evalkit.reporting.figures import Figure, History, change, headline
 from evalkit.reporting.pack import Pack
 from evalkit.reporting.sections import Rendered
 from evalkit.reporting.summary import NightSummary
 from evalkit.reporting.verdict import Verdict, effect, got_worse, headline_of, verdict
-from evalkit.reporting.words import label, metric_of, prose, since, where
+from evalkit.reporting.words import metric_of, prose, since, where
 from evalkit.version import __version__
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
-from evalkit.metrics import Metric
+from evalkit.metrics import Metric, label
 from evalkit.reporting.display import clean, clip
 from evalkit.reporting.summary import NightSummary
-from evalkit.reporting.words import label, long_date, moved, plural, prose, where, worse
+from evalkit.reporting.words import long_date, moved, plural, prose, where, worse
 
 __all__ = ["Verdict", "effect", "headline_of", "verdict"]
 

@@ -13,7 +13,6 @@ from evalkit.metrics import Metric, format_value
 __all__ = [
     "clock",
     "count",
-    "label",
     "long_date",
     "metric_of",
     "percent",
@@ -42,14 +41,6 @@ _MONTHS = [
     "November",
     "December",
 ]
-_NAMES = {
-    "ttft_ms": "Time to first token",
-    "tokens_input": "Prompt tokens",
-    "tokens_output": "Completion tokens",
-    "cost_usd": "Cost per request",
-    "failed": "Failure rate",
-}
-_ACRONYMS = {"mrr": "MRR", "ndcg": "nDCG", "usd": "", "ms": "", "llm": "LLM"}
 _PLACES = {
     "route": "on",
     "app": "in",
@@ -60,19 +51,6 @@ _PLACES = {
     "prompt_name": "with prompt",
     "source": "from",
 }
-
-
-def label(name: str) -> str:
-    """A metric's or column's name in plain words.
-
-    >>> label("cost_usd"), label("answer_relevance"), label("latency_ms"), label("ndcg_at_5")
-    ('Cost per request', 'Answer relevance', 'Latency', 'nDCG at 5')
-    """
-    if name in _NAMES:
-        return _NAMES[name]
-    parts = [part for part in name.split("_") if part]
-    text = " ".join(word for word in (_ACRONYMS.get(part, part) for part in parts) if word) or name
-    return text if text.startswith("nDCG") else text[:1].upper() + text[1:]
 
 
 _UNIT = re.compile(r"(?<=\d) (?=(?:%|points?|ms|s)(?:\W|$))")
