@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SERVICES := .services
 OUT := out
 
-.PHONY: run setup test test-slow check format bench clean
+.PHONY: run setup test test-slow services check format bench clean
 
 run: $(STAMP)  ## all nights of the sample traffic; prints where the newest page is
 	@mkdir -p $(OUT)
@@ -18,7 +19,7 @@ setup: $(STAMP)  ## a virtual environment with everything, pinned
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,openvino]' -c constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,openvino,postgres]' -c constraints.txt
 	@touch $@
 
 check: $(STAMP)  ## format, lint, types, import floors
@@ -30,8 +31,16 @@ check: $(STAMP)  ## format, lint, types, import floors
 test: $(STAMP)  ## everything but the slow tests
 	$(BIN)/pytest
 
-test-slow: $(STAMP)  ## real Airflow, real browser, kill tests, simulations
+test-slow: $(STAMP)  ## real Airflow, real browser, real databases, kill tests, simulations
 	$(BIN)/pytest -m slow --timeout=1800
+
+# what pip can bring of the servers that slow tests start, apart from what evalkit itself is made of
+services: $(SERVICES)/.installed  ## an S3 API for the slow tests
+
+$(SERVICES)/.installed: tests/services.txt
+	$(PYTHON) -m venv $(SERVICES)
+	$(SERVICES)/bin/pip install --quiet --disable-pip-version-check -r tests/services.txt
+	@touch $@
 
 format: $(STAMP)
 	$(BIN)/ruff format .

@@ -1,18 +1,21 @@
-"""`python -m benchmarks [encoders|ingest|night|tiers] [--json FILE]`: a table on the terminal, and JSON when asked."""
+"""`python -m benchmarks [WHICH ...] [--rows N] [--json FILE]`: a table on the terminal, and JSON when asked."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from benchmarks import encoders, ingest, night, tiers
+from benchmarks import encoders, ingest, night, reading, tiers
 from benchmarks.measure import Row, machine
 
-ALL = {
+ALL: dict[str, Callable[[], Iterator[Row]]] = {
     "encoders": encoders.measure,
     "ingest": ingest.measure,
     "night": night.measure,
+    "reading": reading.measure,
     "tiers": tiers.measure,
 }
 
@@ -23,6 +26,15 @@ def main() -> None:
         "which", nargs="*", metavar="WHICH", help=f"{', '.join(ALL)}; all when none is named"
     )
     parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument(
+        "--rows", type=int, default=reading.ROWS, help="rows of each format that `reading` reads"
+    )
+    parser.add_argument(
+        "--format",
+        nargs="*",
+        metavar="NAME",
+        help="the formats that `reading` reads; all without it",
+    )
     chosen = parser.parse_args()
     unknown = [name for name in chosen.which if name not in ALL]
     if unknown:
@@ -31,7 +43,10 @@ def main() -> None:
     found: list[Row] = []
     for name in chosen.which or ALL:
         print(f"\n{name}")
-        for row in ALL[name]():
+        measure = ALL[name]
+        if name == "reading":
+            measure = partial(reading.measure, chosen.rows, chosen.format)
+        for row in measure():
             print(f"  {row.what:<44} {row.value:>10,.2f} {row.unit:<14} {row.against}")
             found.append(row)
     if chosen.json is not None:

@@ -6,10 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
-
-from evalkit.encoders import processor
-
 __all__ = ["Row", "best_of", "machine"]
 
 
@@ -25,6 +21,10 @@ class Row:
 
 def machine() -> str:
     """The processor's instruction set and the threads used: no figure means anything without them."""
+    import torch
+
+    from evalkit.encoders import processor
+
     return f"{processor.instruction_set()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
 
 

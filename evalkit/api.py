@@ -54,7 +54,8 @@ def score(
     table = interactions_from(frame)
     with open_embedder(settings, cache=False) as embedder:
         scored = score_table(table, settings, embedder, prices.load(None))
-    result: pd.DataFrame = scored.drop_columns(["day", "interaction_id"]).to_pandas()
+    inner = ["day", "interaction_id", "content_fingerprint", "corpus_fingerprint"]
+    result: pd.DataFrame = scored.drop_columns(inner).to_pandas()
     if isinstance(frame, pd.DataFrame):
         result.index = frame.index
     return result

@@ -36,6 +36,13 @@ Day = Annotated[
     typer.Option("--day", "-d", help="The day, YYYY-MM-DD; without it yesterday.", metavar="DAY"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Replace = Annotated[
+    bool,
+    typer.Option(
+        "--replace",
+        help="Forget what is stored of the day: only what can be read now stands, scored anew.",
+    ),
+]
 LakePath = Annotated[
     Path | None,
     typer.Option("--lake", help="A lake's folder, instead of the one in the configuration."),
@@ -97,12 +104,14 @@ def init(
 
 
 @app.command()
-def run(config: Config = _CONFIG, day: Day = None, as_json: Json = False) -> None:
-    """The whole night. Exit 0 healthy, 1 findings, 2 degraded, 3 failed."""
+def run(
+    config: Config = _CONFIG, day: Day = None, replace: Replace = False, as_json: Json = False
+) -> None:
+    """The whole night; late records reopen the nights before it. Exit 0 healthy, 1 findings, 2 degraded, 3 failed."""
     from evalkit import night
 
     with _settings_of(config, day) as (settings, when):
-        done = night.run(settings, when, terminal.progress(as_json))
+        done = night.run(settings, when, terminal.progress(as_json), replace=replace)
     terminal.night(done, as_json)
     raise typer.Exit(done.exit_code)
 
@@ -113,6 +122,7 @@ def backfill(
     end: Annotated[str, typer.Option("--to", help="The last day, YYYY-MM-DD.", metavar="DAY")],
     config: Config = _CONFIG,
     again: Annotated[bool, typer.Option(help="Also the nights that nothing changed in.")] = False,
+    replace: Replace = False,
     as_json: Json = False,
 ) -> None:
     """Past nights, only what is missing or changed. Exits as the last of them would."""
@@ -123,7 +133,9 @@ def backfill(
         raise ConfigError(f"--from {first} is after --to {last}. Swap them.")
     settings = load(config)
     days = [first + timedelta(days=i) for i in range((last - first).days + 1)]
-    done = night.backfill(settings, days, terminal.progress(as_json, {"score"}), again=again)
+    done = night.backfill(
+        settings, days, terminal.progress(as_json, {"score"}), again=again, replace=replace
+    )
     terminal.nights(done, len(days), as_json)
     raise typer.Exit(done[-1].exit_code if done else 0)
 
@@ -161,7 +173,7 @@ def sql(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, formulas defused.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Ask the tables: interactions, scores, daily, findings, labels, prompts, rejects, ledger."""
+    """Ask the tables: interactions, scores, daily, findings, labels, prompts, rejects, fields, ledger."""
     terminal.table(_lake(config, lake).tables.sql(query), as_json, as_csv)
 
 
@@ -188,13 +200,26 @@ def show(
     interaction_id: Annotated[
         str, typer.Argument(help="The interaction, or the beginning of its id.", metavar="ID")
     ],
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Say what it was made of: read its source again, and name the span or field of each "
+            "part and the rule that picked it.",
+        ),
+    ] = False,
     config: Config = _CONFIG,
     lake: LakePath = None,
     as_json: Json = False,
 ) -> None:
     """One interaction: what was asked, retrieved and answered, and which words have no support."""
     asked = _lake(config, lake)
-    terminal.interaction(asked.show(interaction_id), asked.metrics(), as_json)
+    found = asked.show(interaction_id)
+    if explain:
+        from evalkit.ingest import explain as picks_of
+
+        found["explanation"] = picks_of(load(config), found["interaction"])
+    terminal.interaction(found, asked.metrics(), as_json)
 
 
 @app.command()

@@ -5,13 +5,22 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 import tomllib
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from evalkit.errors import ConfigError, DayError
 
@@ -188,6 +197,24 @@ class RedactionSettings(_Section):
         None,
         description="environment variable that holds a key: user ids are stored as keyed hashes",
     )
+
+    @field_validator("patterns")
+    @classmethod
+    def _usable_patterns(cls, patterns: dict[str, str]) -> dict[str, str]:
+        for name, pattern in patterns.items():
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,39}", name):
+                raise ValueError(f"{name!r}: a name is letters, digits, _ and -, from a letter on")
+            if name.lower() in get_args(PersonalData):
+                raise ValueError(f"{name!r} is a built-in class: name it otherwise")
+            try:
+                empty = re.compile(pattern).fullmatch("")
+            except re.error as error:
+                raise ValueError(f"{name}: no regular expression: {error}") from None
+            if empty is not None:
+                raise ValueError(
+                    f"{name}: it matches nothing at all, so everywhere. Ask for a character"
+                )
+        return patterns
 
 
 class PriceSettings(_Section):

@@ -15,7 +15,7 @@ from evalkit import prices
 from evalkit.config import Settings, SourceSettings
 from evalkit.encoders import open_embedder
 from evalkit.errors import EvalkitError
-from evalkit.ingest import newest_record
+from evalkit.ingest import Redaction, looking, newest_record
 from evalkit.lake import Lake
 from evalkit.schema import TABLES
 from evalkit.scoring import select
@@ -44,14 +44,20 @@ def _checks(settings: Settings) -> Iterator[Check]:
             "sources", False, f"{settings.file}: [sources]: none. Add a [sources.NAME] table."
         )
     for name, source in settings.sources.items():
+        if source.url is not None:
+            yield _tried(f"access {name}", partial(looking.access, settings, name))
+            yield _tried(
+                f"landing {name}", partial(looking.landed, settings, name, datetime.now(UTC))
+            )
         yield _tried(f"source {name}", partial(_source, settings, name, source))
+    yield _tried("redaction", lambda: _redaction(settings))
     yield _tried("prices", lambda: _prices(settings))
     yield _tried("model", lambda: _model(settings))
     yield _tried("scorers", lambda: ", ".join(select(settings)))
     yield _tried("lake", lambda: _lake(settings))
     if settings.mail.host is not None:
         yield _tried("mail", lambda: _mail(settings))
-    yield Check("hosts", True, _hosts(settings))
+    yield _tried("hosts", lambda: _hosts(settings))
 
 
 def _tried(what: str, look: Callable[[], str]) -> Check:
@@ -64,9 +70,18 @@ def _tried(what: str, look: Callable[[], str]) -> Check:
 def _source(settings: Settings, name: str, source: SourceSettings) -> str:
     newest = newest_record(settings, name)
     if newest is None:
-        return f"{source.format}: no readable record in {source.path}"
+        place = source.path or f"what was fetched from {source.url}"
+        return f"{source.format}: no readable record in {place}"
     hours = (datetime.now(UTC) - newest).total_seconds() / 3600
     return f"{source.format}: newest record {newest:%Y-%m-%d %H:%M} UTC, {hours:,.0f} h ago"
+
+
+def _redaction(settings: Settings) -> str:
+    Redaction(settings)
+    wanted = settings.redaction
+    classes = [*wanted.classes, *wanted.patterns]
+    users = "as keyed hashes" if wanted.hash_users_env else "as the source names them"
+    return f"taken out: {', '.join(classes) or 'nothing'}; user ids are stored {users}"
 
 
 def _prices(settings: Settings) -> str:
@@ -125,6 +140,10 @@ def _mail(settings: Settings) -> str:
 
 def _hosts(settings: Settings) -> str:
     hosts = []
+    for name in settings.sources:
+        host = looking.host(settings, name)
+        if host is not None:
+            hosts.append(f"{host} (source {name})")
     if "://" in settings.lake.path:
         hosts.append(f"{settings.lake.path} (lake)")
     if settings.mail.host is not None:

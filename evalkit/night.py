@@ -1,10 +1,13 @@
 """THE NIGHT: its steps in order. Read this first.
 
     source ──ingest──▶ interactions ──score──▶ scores ──rollup──▶ daily ──detect──▶ findings ──report──▶ page ──send──▶ mail
-               └──▶ rejects, prompts, labels, ledger     frozen rows ──score──▶ canary
+               └──▶ rejects, prompts, labels, fields, ledger     frozen rows ──score──▶ canary
 
 Each step reads tables and replaces its own table's day in one atomic commit. So any step can be run again, alone, in any
 order of days, and killed at any instant: the tables always hold whole days.
+
+The nights just before it are read again with each night: late records reopen their day, which is then scored, rolled
+up, detected and reported again, without mail; a day that nothing came in for is left alone.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from evalkit import canary, prices, scoring
@@ -27,7 +30,7 @@ from evalkit.lake import Lake, ledger
 from evalkit.metrics import Metric
 from evalkit.reporting import report, send
 from evalkit.rollup import rollup
-from evalkit.schema import INTERACTIONS
+from evalkit.schema import INTERACTIONS, LEDGER
 from evalkit.scoring import Adaptation, metrics, score, scorer_fingerprint
 from evalkit.verdict import NightSummary, failed, judge
 from evalkit.version import __version__
@@ -66,10 +69,18 @@ class Tools:
     instrument: canary.Instrument
 
 
-def run(settings: Settings, day: date, say: Say) -> Night:
-    """One whole night, from the sources to the mail. What cannot be finished is a night that failed, not an error."""
+def run(settings: Settings, day: date, say: Say, *, replace: bool = False) -> Night:
+    """One whole night, from the sources to the mail. What cannot be finished is a night that failed, not an error.
+
+    The nights before it, as far as `[ingest] look_back_days` says, are read again too, and reopened where late records
+    came or where they were missed or not finished. With `replace` nothing is looked back on, and of the night only what
+    can be read now stands.
+    """
     with _opened(settings) as tools:
-        night = _nights(tools, [day], say, again=True, mail=True)[0]
+        before = [] if replace else _looked_back_on(tools, day)
+        night = _nights(tools, [day], say, before=before, again=True, mail=True, replace=replace)[
+            -1
+        ]
         try:
             tools.lake.tidy()
         except (
@@ -80,39 +91,71 @@ def run(settings: Settings, day: date, say: Say) -> Night:
 
 
 def backfill(
-    settings: Settings, days: Sequence[date], say: Say, *, again: bool = False
+    settings: Settings,
+    days: Sequence[date],
+    say: Say,
+    *,
+    again: bool = False,
+    replace: bool = False,
 ) -> list[Night]:
     """Past nights in order of their days; every source is read once for all of them, and no mail is sent.
 
-    Without `again` a night is left out when nothing that it rests on has changed since it was last run: its
-    interactions, the configuration, the scorers and models, and no night before it in `days` was run.
+    Without `again` a night is left out when nothing that it rests on has changed since it was last run: what came in,
+    the configuration, the scorers and models, and no night before it in `days` was run. With `replace` only what can be
+    read now stands, and every row is scored anew.
     """
     with _opened(settings) as tools:
-        return _nights(tools, days, say, again=again, mail=False)
+        return _nights(tools, days, say, again=again or replace, mail=False, replace=replace)
+
+
+def _looked_back_on(tools: Tools, day: date) -> list[date]:
+    """The days before a night that are read again with it: none before the first that was ever stored."""
+    first = min(tools.lake.days(LEDGER), default=day)
+    back = range(tools.settings.ingest.look_back_days, 0, -1)
+    return [before for n in back if (before := day - timedelta(days=n)) >= first]
 
 
 def _nights(
-    tools: Tools, days: Sequence[date], say: Say, *, again: bool, mail: bool
+    tools: Tools,
+    days: Sequence[date],
+    say: Say,
+    *,
+    before: Sequence[date] = (),
+    again: bool,
+    mail: bool,
+    replace: bool,
 ) -> list[Night]:
+    """Ingest of all days at once, then day by day the steps after it, where there is anything to do.
+
+    A night rests on those before it (sessions, chunks, baselines, what was found): once one was run, so are those after
+    it. That is cheap: rows that nothing has changed for keep their scores, and tables that would not change are not
+    committed.
+    """
     began = time.monotonic()
     try:
-        for taken in ingest(tools.settings, tools.lake, days):
-            say(taken.day, "ingest", str(taken))
+        taken = ingest(tools.settings, tools.lake, [*before, *days], replace=replace, missed=before)
     except EvalkitError as error:
         return [_give_up(tools, day, str(error), began) for day in days]
     nights: list[Night] = []
-    for day in days:
-        if again or nights or _has_changed(tools, day):
-            nights.append(_night(tools, day, say, mail=mail))
+    for one in taken:
+        if one.day in days or one.changed:
+            say(one.day, "ingest", str(one))
+        wanted = (
+            _is_open(tools, one.day) if one.day in before else again or _has_changed(tools, one.day)
+        )
+        if nights or wanted:
+            send_it = mail and one.day in days
+            nights.append(_night(tools, one.day, say, mail=send_it, fresh=replace))
     return nights
 
 
-def _night(tools: Tools, day: date, say: Say, *, mail: bool) -> Night:
+def _night(tools: Tools, day: date, say: Say, *, mail: bool, fresh: bool) -> Night:
     """The steps of one day after ingest."""
     began = time.monotonic()
     settings, lake = tools.settings, tools.lake
     try:
-        say(day, "score", str(score(settings, lake, day, tools.embedder, tools.prices)))
+        scored = score(settings, lake, day, tools.embedder, tools.prices, fresh=fresh)
+        say(day, "score", str(scored))
         say(day, "canary", str(canary.record(lake, day, tools.instrument)))
         say(day, "rollup", str(rollup(settings, lake, day, tools.metrics)))
         say(day, "detect", str(detect(settings, lake, day, tools.metrics)))
@@ -133,7 +176,7 @@ def _night(tools: Tools, day: date, say: Say, *, mail: bool) -> Night:
 
 
 def step(name: str, settings: Settings, day: date, say: Say) -> Night:
-    """One step of one night, for schedulers that show steps.
+    """One step of one night, for schedulers that show steps. `ingest` looks back on the nights before, as `run` does.
 
     Raises:
         EvalkitError: the step cannot be done.
@@ -143,6 +186,8 @@ def step(name: str, settings: Settings, day: date, say: Say) -> Night:
         lake = tools.lake
         page, mail = None, "none"
         if name == "ingest":
+            before = _looked_back_on(tools, day)
+            _nights(tools, [], say, before=before, again=False, mail=False, replace=False)
             done: object = ", ".join(str(taken) for taken in ingest(settings, lake, [day]))
         elif name == "score":
             done = score(settings, lake, day, tools.embedder, tools.prices)
@@ -189,9 +234,28 @@ def _has_changed(tools: Tools, day: date) -> bool:
     last = ledger.last_run(tools.lake, day)
     if last is None or last["status"] in {"failed", "running"}:
         return True
-    return last["config_hash"] != tools.settings.fingerprint or last["versions"] != _versions(
-        tools, day
-    )
+    known: tuple[str, dict[str, str]] = last["config_hash"], last["versions"]
+    return known != (tools.settings.fingerprint, _versions(tools, day))
+
+
+def _is_open(tools: Tools, day: date) -> bool:
+    """Whether a night that is looked back on has anything to do: it was missed or not finished, or something came in.
+
+    Another configuration or version is none: past nights stand as they were made.
+    """
+    last = ledger.last_run(tools.lake, day)
+    if last is None or last["status"] in {"failed", "running"}:
+        return True
+    known = last["versions"]
+    now = _came_in(tools, day)
+    return any(known.get(name, value) != value for name, value in now.items())
+
+
+def _came_in(tools: Tools, day: date) -> dict[str, str]:
+    return {
+        "interactions": ledger.digest(tools.lake, day),
+        "hours": ledger.hours_digest(tools.lake, day),
+    }
 
 
 def _versions(tools: Tools, day: date) -> dict[str, str]:
@@ -201,7 +265,7 @@ def _versions(tools: Tools, day: date) -> dict[str, str]:
         "encoder": tools.embedder.fingerprint,
         "scorers": scorer_fingerprint(tools.settings, tools.embedder, tools.prices),
         "prices": tools.prices.fingerprint,
-        "interactions": ledger.digest(tools.lake, day),
+        **_came_in(tools, day),
     }
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib import resources
 from pathlib import Path
@@ -17,6 +17,13 @@ from evalkit.errors import ConfigError
 __all__ = ["Price", "PriceList", "Usage", "load"]
 
 _DATE_SUFFIX = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")
+#: Service tiers with a price of their own: what the map appends to its keys, and what share of the
+#: regular price is paid where the map has none. All vendors halve batches, and flex costs as they do.
+_SERVICES: Mapping[str, tuple[str, float | None]] = {
+    "batch": ("_batches", 0.5),
+    "flex": ("_flex", 0.5),
+    "priority": ("_priority", None),
+}
 _TIER = re.compile(
     r"^(input_cost_per_token|output_cost_per_token|cache_read_input_token_cost)_above_(\d+)k_tokens$"
 )
@@ -37,13 +44,35 @@ class Usage:
 @dataclass(frozen=True)
 class Price:
     """USD per ONE token, from one entry of the map; `above` holds (tokens, field, price) tiers by
-    input tokens."""
+    input tokens, `services` the prices of other service tiers; None: that one is unpriced."""
 
     input: float
     output: float
     cached: float | None = None
     reasoning: float | None = None
     above: tuple[tuple[int, str, float], ...] = ()
+    services: Mapping[str, Price | None] = field(default_factory=dict, hash=False)
+
+    def at(self, service_tier: str | None) -> Price | None:
+        """The price in a service tier (batch, flex, priority); any other one is the regular price.
+
+        None where the tier has a price that is not in the list.
+        """
+        return self.services.get((service_tier or "").strip().lower(), self)
+
+    def times(self, share: float) -> Price:
+        """A share of the regular price."""
+
+        def part(price: float | None) -> float | None:
+            return None if price is None else price * share
+
+        return Price(
+            self.input * share,
+            self.output * share,
+            part(self.cached),
+            part(self.reasoning),
+            tuple((limit, name, price * share) for limit, name, price in self.above),
+        )
 
     def cost(self, usage: Usage) -> float:
         """The cost of a call in USD.
@@ -157,12 +186,16 @@ class PriceList:
             start = date.fromisoformat(str(entry.get("effective_from", "1970-01-01")))
         except ValueError:
             raise ConfigError(f"{where}: {name}: effective_from: write YYYY-MM-DD.") from None
-        return start, Price(
+        regular = Price(
             number("input_cost_per_token") or 0.0,
             number("output_cost_per_token") or 0.0,
             number("cache_read_input_token_cost"),
             number("output_cost_per_reasoning_token"),
             tuple(sorted(above)),
+        )
+        return start, replace(
+            regular,
+            services={name: _in_service(regular, number, *how) for name, how in _SERVICES.items()},
         )
 
     def find(
@@ -183,3 +216,24 @@ class PriceList:
                 fitting = [price for start, price in versions if day is None or start <= day]
                 return fitting[-1] if fitting else None
         return None
+
+
+def _in_service(
+    price: Price, number: Callable[[str], float | None], suffix: str, share: float | None
+) -> Price | None:
+    """The price in one service tier: its own keys, and for what has none the share that its input
+    costs of the regular price."""
+    own_input = number(f"input_cost_per_token{suffix}")
+    own_output = number(f"output_cost_per_token{suffix}")
+    if own_input is None and own_output is None:
+        return None if share is None else price.times(share)
+    if own_input is not None and price.input > 0:
+        share = own_input / price.input
+    base = price.times(1.0 if share is None else share)
+    cached = number(f"cache_read_input_token_cost{suffix}")
+    return replace(
+        base,
+        input=base.input if own_input is None else own_input,
+        output=base.output if own_output is None else own_output,
+        cached=base.cached if cached is None else cached,
+    )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 __all__ = [
     "CANARY",
     "DAILY",
+    "FIELDS",
     "FINDINGS",
     "INTERACTIONS",
     "LABELS",
@@ -45,12 +46,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table of the lake; `parts` are the partition columns, the first of which is always `day`."""
+    """One table of the lake; `parts` are the partition columns, the first of which is always `day`.
+
+    `older` says what rows have in a text column that they were written before; without it NULL.
+    """
 
     name: str
     row: str
     columns: tuple[Column, ...]
     parts: tuple[str, ...] = ("day",)
+    older: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def schema(self) -> pa.Schema:
@@ -166,6 +171,16 @@ _SCORES_HEAD = (
 _SCORES_TAIL = (
     Column("evidence", EVIDENCE, "spans of the response, in characters, and what each shows"),
     Column("scorer_fingerprint", pa.string(), "hash of scorers, encoder, precision and price list"),
+    Column(
+        "content_fingerprint",
+        pa.string(),
+        "hash of the interaction and its place in its session: while it and the scorers stay, so do the scores",
+    ),
+    Column(
+        "corpus_fingerprint",
+        pa.string(),
+        "hash of the chunks that were searched for better ones; NULL where no scorer asks for them",
+    ),
 )
 
 SCORES = Table(
@@ -295,6 +310,7 @@ LABELS = Table(
         Column("sheet", SHEET, "the sheet it was asked on; NULL when it came with the logs"),
     ),
     parts=("day", "origin"),
+    older={"origin": "traffic"},
 )
 
 PROMPTS = Table(
@@ -324,6 +340,7 @@ REJECTS = Table(
         Column("source", pa.string(), "the source's name in evalkit.toml"),
         Column("file", pa.string(), "where it stands"),
         Column("line", pa.int64(), "on which line, from 1"),
+        Column("near", TIME, "its own event time, or that of the record before it in its file"),
         Column("reason", pa.string(), "why it could not be read"),
         Column("raw", pa.string(), "its first 2,000 characters"),
     ),
@@ -382,6 +399,24 @@ LEDGER = Table(
     parts=("day", "kind"),
 )
 
+FIELDS = Table(
+    "fields",
+    "one field of one source as seen in the interactions of one day, by the type of its values",
+    (
+        Column("day", pa.date32(), "the day (partition)"),
+        Column("source", pa.string(), "the source's name in evalkit.toml"),
+        Column(
+            "field",
+            pa.string(),
+            "a column of interactions, a part of contexts (contexts.score), or an attribute (attributes.tenant)",
+        ),
+        Column("type", pa.string(), "text, number, boolean, object, list, time or map"),
+        Column("n", pa.int64(), "interactions that have it with this type"),
+        Column("rows", pa.int64(), "interactions of the source on this day"),
+        Column("share", pa.float64(), "n of rows"),
+    ),
+)
+
 CANARY = Table(
     "canary",
     "one metric on the frozen rows that are scored every night: when it moves, the instrument moved",
@@ -424,5 +459,6 @@ TABLES: tuple[Table, ...] = (
     PROMPTS,
     REJECTS,
     LEDGER,
+    FIELDS,
     CANARY,
 )

@@ -7,6 +7,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from evalkit.agreement import Agreement
     from evalkit.doctor import Check
+    from evalkit.ingest import Pick
     from evalkit.labelling import Imported, Sheet
     from evalkit.night import Night
     from evalkit.scoring import Adaptation
@@ -322,9 +324,12 @@ def _is(value: Any) -> bool:
 
 
 def interaction(found: Mapping[str, Any], metrics: Mapping[str, Metric], as_json: bool) -> None:
-    """One interaction; words of the answer without support are marked."""
+    """One interaction; words of the answer without support are marked. With an `explanation`, what it
+    was made of comes last."""
+    picks: Sequence[Pick] = found.get("explanation", ())
     if as_json:
-        _json(_finite(dict(found)))
+        explained = {"explanation": [asdict(pick) for pick in picks]} if picks else {}
+        _json(_finite({**found, **explained}))
         return
     console, row, scores = _wide(), found["interaction"], found["scores"]
     where = " · ".join(
@@ -371,6 +376,13 @@ def interaction(found: Mapping[str, Any], metrics: Mapping[str, Metric], as_json
     console.print(grid)
     for label in found["labels"]:
         console.print(Text(safe(f"{label['by']} says {label['metric']} = {_verdict(label)}")))
+    if picks:
+        console.print(Text("\nmade of", style="dim"))
+        grid = Table(box=None, pad_edge=False, show_header=False)
+        for pick in picks:
+            where = "\n".join(safe(one) for one in pick.where) or "–"
+            grid.add_row(pick.what, Text(where), Text(safe(pick.why), style="dim"))
+        console.print(grid)
 
 
 def _verdict(label: Mapping[str, Any]) -> str:

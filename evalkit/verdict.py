@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from evalkit.config import Settings
 from evalkit.lake import Lake
 from evalkit.queries import query
-from evalkit.schema import DAILY
+from evalkit.schema import DAILY, LEDGER
 
 __all__ = ["EXIT_CODES", "SEVERITIES", "NightSummary", "failed", "judge"]
 
@@ -50,7 +50,11 @@ def judge(settings: Settings, lake: Lake, day: date) -> NightSummary:
     coverage = _coverage(lake, day)
     findings = lake.sql(query("findings"), {"day": day}).to_pylist()
     shown = [finding for finding in findings if finding["status"] != "resolved"]
-    degraded = [*_incomplete(settings, counts, shown), *_uncovered(settings, coverage)]
+    degraded = [
+        *_incomplete(settings, counts, shown),
+        *_unread(settings, lake, day),
+        *_uncovered(settings, coverage),
+    ]
     alarming = [
         finding
         for finding in shown
@@ -90,6 +94,37 @@ def _incomplete(
         reasons.append(f"{counts['rejected']} of {counts['received']} records could not be read.")
     reasons += [finding["title"] for finding in findings if finding["kind"] == "missing_data"]
     return reasons
+
+
+def _unread(settings: Settings, lake: Lake, day: date) -> list[str]:
+    """One reason a source that could not be read to its end: which hours, and why."""
+    rows = lake.read(LEDGER, day, day, ["kind", "source", "hour", "missing"]).to_pylist()
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["kind"] == "hour" and row["missing"] is not None:
+            found.setdefault(row["source"], []).append(row)
+    reasons = []
+    for source, hours in sorted(found.items()):
+        hours.sort(key=lambda row: row["hour"])
+        spans = _spans(settings, [row["hour"] for row in hours])
+        why = dict.fromkeys(row["missing"] for row in hours)
+        more = f" (and {len(why) - 1} other reasons)" if len(why) > 1 else ""
+        reasons.append(f"{source} is incomplete {spans}: {next(iter(why))}{more}")
+    return reasons
+
+
+def _spans(settings: Settings, hours: list[datetime]) -> str:
+    """Hours in words, as the clock of the configured zone shows them."""
+    hour = timedelta(hours=1)
+    spans: list[tuple[datetime, datetime]] = []
+    for start in hours:
+        begun = spans.pop()[0] if spans and spans[-1][1] == start else start
+        spans.append((begun, start + hour))
+    zone = settings.zone
+    return ", ".join(
+        f"from {start.astimezone(zone):%H:%M} to {end.astimezone(zone):%H:%M}"
+        for start, end in spans
+    )
 
 
 def _uncovered(settings: Settings, coverage: dict[str, float | None]) -> list[str]:

@@ -129,6 +129,18 @@ def test_trend_show_and_schema(started: Path) -> None:
     assert set(json.loads(run("schema", "--json").stdout)) >= {"interactions", "scores", "daily"}
 
 
+def test_show_explains_what_a_row_was_made_of(started: Path) -> None:
+    lake = evalkit.open(started / "lake")
+    id_ = lake.worst("hallucination", n=1).iloc[0]["interaction_id"]
+    told = json.loads(run("show", id_, "--explain", "--json", cwd=started).stdout)
+    where = {pick["what"]: pick["where"] for pick in told["explanation"]}
+    assert ".jsonl" in where["record"][0]
+    assert where["question"]
+    shown = run("show", id_, "--explain", cwd=started).stdout
+    assert "made of" in shown
+    assert where["record"][0] in shown
+
+
 def test_doctor_names_what_it_looked_at(started: Path) -> None:
     checks = {
         check["what"]: check for check in json.loads(run("doctor", "--json", cwd=started).stdout)

@@ -77,6 +77,51 @@ def test_a_price_holds_from_its_day_on() -> None:
     assert prices.find("m", day=date(2025, 12, 31)) is None
 
 
+TIERS = {
+    "input_cost_per_token_batches": 7e-08,
+    "output_cost_per_token_batches": 3e-07,
+    "input_cost_per_token_priority": 3e-07,
+    "output_cost_per_token_priority": 12e-07,
+    "cache_read_input_token_cost_priority": 1.25e-07,
+}
+
+
+@pytest.mark.parametrize("tier", [None, "", "default", "standard", "anything"])
+def test_a_call_of_no_special_tier_has_the_regular_price(tier: str | None) -> None:
+    price = found(PriceList({"m": MINI | TIERS}), "m")
+    assert price.at(tier) is price
+
+
+def test_a_batch_costs_half_where_the_list_does_not_say() -> None:
+    price = found(PriceList({"m": MINI}), "m")
+    usage = Usage(412, 14, 256)
+    for tier in ("batch", "Batch", "flex"):
+        cheap = price.at(tier)
+        assert cheap is not None
+        assert cheap.cost(usage) == pytest.approx(price.cost(usage) / 2)
+
+
+def test_half_holds_above_a_limit_too() -> None:
+    above = {"input_cost_per_token_above_200k_tokens": 3e-07}
+    batch = found(PriceList({"m": MINI | above}), "m").at("batch")
+    assert batch is not None
+    assert batch.cost(Usage(300_000, 0)) == pytest.approx(300_000 * 1.5e-07)
+
+
+def test_a_tier_with_prices_of_its_own_has_these() -> None:
+    price = found(PriceList({"m": MINI | TIERS}), "m")
+    batch, priority = price.at("batch"), price.at("priority")
+    assert batch is not None
+    assert priority is not None
+    assert (batch.input, batch.output) == (7e-08, 3e-07)
+    assert batch.cached == pytest.approx(7.5e-08 * 7 / 15)  # as much less as the input
+    assert (priority.input, priority.output, priority.cached) == (3e-07, 12e-07, 1.25e-07)
+
+
+def test_priority_without_a_price_is_unpriced_and_not_cheap() -> None:
+    assert found(PriceList({"m": MINI}), "m").at("priority") is None
+
+
 def test_what_is_not_priced_by_token_is_unpriced_and_not_free() -> None:
     prices = PriceList(
         {"sample_spec": {"input_cost_per_token": 0}, "img": {"input_cost_per_image": 1}}

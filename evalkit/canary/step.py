@@ -75,7 +75,7 @@ def record(lake: Lake, day: date, instrument: Instrument) -> Recorded:
                 "first_move": move(metric, start["values"], found.values) if start else 0.0,
             }
         )
-    lake.replace(CANARY, day, pa.Table.from_pylist(rows, CANARY.schema))
+    lake.update(CANARY, day, pa.Table.from_pylist(rows, CANARY.schema))
     moves = [(row["previous_move"], row["metric"]) for row in rows if row["previous_day"]]
     return Recorded(day, len(rows), max(moves, default=None))
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from evalkit.config import DetectSettings
 from evalkit.metrics import Metric
-from evalkit.schema import CANARY
+from evalkit.schema import CANARY, FIELDS
 
 __all__ = ["Detector", "Finding", "History", "Severity", "detector"]
 
@@ -55,7 +55,7 @@ class Finding:
 class History:
     """What a detector may look at: the tables of the day and of the days before it, nothing later.
 
-    `daily`, `ledger` (kind hour), `prompts` and `canary` have the schema of their tables; `findings` are
+    `daily`, `ledger` (kind hour), `prompts`, `canary` and `fields` have the schema of their tables; `findings` are
     those of earlier nights only. `metrics` says of each metric which direction is worse and on
     which scale it is tested. `zone` is the IANA name of the time zone that days and hours of the
     day are counted in.
@@ -70,6 +70,7 @@ class History:
     settings: DetectSettings
     zone: str = "UTC"
     canary: pa.Table = field(default_factory=CANARY.empty)
+    fields: pa.Table = field(default_factory=FIELDS.empty)
 
 
 @dataclass(frozen=True)

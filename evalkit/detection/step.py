@@ -18,7 +18,7 @@ from evalkit.detection.identity import SEVERITIES, identify, table
 from evalkit.detection.instruments import changes, explained
 from evalkit.lake import Lake
 from evalkit.metrics import Metric
-from evalkit.schema import CANARY, DAILY, FINDINGS, LEDGER, PROMPTS
+from evalkit.schema import CANARY, DAILY, FIELDS, FINDINGS, LEDGER, PROMPTS
 
 __all__ = ["Detected", "detect", "history_of", "registered"]
 
@@ -105,7 +105,7 @@ def detect(
         if row["status"] != "resolved":
             row["examples"] = examples(lake, row, metrics.get(row["metric"] or ""), known)
     findings = table(rows)
-    lake.replace(FINDINGS, day, findings)
+    lake.update(FINDINGS, day, findings)
     status = [row["status"] for row in rows]
     still = [row["severity"] for row in rows if row["status"] != "resolved"]
     return Detected(
@@ -134,6 +134,7 @@ def history_of(settings: Settings, lake: Lake, day: date, metrics: dict[str, Met
         settings=settings.detect,
         zone=settings.night.timezone,
         canary=lake.read(CANARY, start, day),
+        fields=lake.read(FIELDS, start, day),
     )
 
 

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from evalkit.ingest.explaining import Pick
+from evalkit.ingest.origin import explain
 from evalkit.ingest.reading import newest_record
+from evalkit.ingest.redaction import Redaction
 from evalkit.ingest.step import Counts, Ingested, ingest
 
-__all__ = ["Counts", "Ingested", "ingest", "newest_record"]
+__all__ = [
+    "Counts",
+    "Ingested",
+    "Pick",
+    "Redaction",
+    "explain",
+    "ingest",
+    "newest_record",
+]

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
+import pyarrow as pa
+
 from evalkit.config import SourceSettings
+from evalkit.ingest.explaining import Pick
 
 __all__ = [
     "Api",
@@ -79,14 +82,17 @@ class Reject:
 
 @dataclass(frozen=True)
 class Parsed:
-    """One step of reading: some rows and some rejects. Rows outside of the window are left out
+    """One step of reading: some rows and some rejects. Rows may also come as `table`: columns of
+    `interactions` with `source_id` and `started_at` among them, whose values fit. Rows outside of the window are left out
     already; rejects whose `near` is outside may be. `begun` maps files to the time of their first
-    readable record.
+    readable record. `picks` are there where the row that `Opener.explain` asks for was made.
     """
 
     rows: list[Row] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     begun: Mapping[str, datetime] = field(default_factory=dict)
+    picks: tuple[Pick, ...] = ()
+    table: pa.Table | None = None
 
 
 @dataclass(frozen=True)
@@ -95,11 +101,13 @@ class Opener:
     in the configuration for messages (`evalkit.toml: [sources.gateway]`).
 
     `lines(settings)` yields every line of every matching file, in the order of file names,
-    decompressed, in bounded memory.
+    decompressed, in bounded memory. `explain` is the `source_id` of a row that someone asks about:
+    the source then says what it made that row of (`Parsed.picks`).
     """
 
     lines: Callable[[SourceSettings], Iterator[Line]]
     where: str
+    explain: str | None = None
 
 
 class Client(Protocol):

@@ -17,12 +17,15 @@ __all__ = [
     "MAX_VALUE_CHARACTERS",
     "Fields",
     "attributes_of",
+    "decimal_of",
     "text_of",
 ]
 
 MAX_ATTRIBUTES = 64
 MAX_KEY_CHARACTERS = 200
 MAX_VALUE_CHARACTERS = 1000
+#: No amount in a log is larger; what is, is no amount.
+_TOO_MUCH = 1e15
 
 
 class Fields:
@@ -43,6 +46,8 @@ class Fields:
         """A text that is not blank; whole numbers count as text (ids often are)."""
         for name in names:
             value = self.rest.get(name)
+            if value is None:  # as most names are in most records
+                continue
             if isinstance(value, str):
                 if value and not value.isspace():
                     del self.rest[name]
@@ -56,6 +61,8 @@ class Fields:
         """A finite number."""
         for name in names:
             value = self.rest.get(name)
+            if value is None:
+                continue
             # inf - inf and nan - nan are not 0: one cheap test for both
             if (
                 isinstance(value, int | float)
@@ -70,7 +77,7 @@ class Fields:
         """A whole number from 0 to 2^63 - 1."""
         for name in names:
             value = self.rest.get(name)
-            if isinstance(value, bool) or not isinstance(value, int | float):
+            if value is None or isinstance(value, bool) or not isinstance(value, int | float):
                 continue
             if 0 <= value < 2**63 and value == int(value):
                 del self.rest[name]
@@ -89,7 +96,8 @@ class Fields:
     def time(self, *names: str) -> datetime | None:
         """An instant, in any way that logs write one."""
         for name in names:
-            value = time_of(self.rest.get(name))
+            value = self.rest.get(name)
+            value = None if value is None else time_of(value)
             if value is not None:
                 del self.rest[name]
                 return value
@@ -99,6 +107,8 @@ class Fields:
         """An object, also one that is written as JSON in a string."""
         for name in names:
             value = self.rest.get(name)
+            if value is None:
+                continue
             if isinstance(value, str) and value.lstrip()[:1] == "{":
                 try:
                     value = orjson.loads(value)
@@ -131,6 +141,22 @@ def attributes_of(rest: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         if text is not None:
             found[(prefix + name)[:MAX_KEY_CHARACTERS]] = text
     return found
+
+
+def decimal_of(value: object) -> float | None:
+    """A finite number, also one that is written as a text; amounts of money often are.
+
+    >>> decimal_of("0.0000510"), decimal_of("free")
+    (5.1e-05, None)
+    """
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value - value != 0:
+        return None
+    return float(value) if abs(value) < _TOO_MUCH else None
 
 
 def text_of(value: object) -> str | None:

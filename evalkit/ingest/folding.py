@@ -4,12 +4,13 @@ were at hand, what it all cost. The rules are declared in the docstring of `fold
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from evalkit.ingest.contract import Row
 from evalkit.ingest.dialects.messages import CALLING
+from evalkit.ingest.explaining import Pick, picks_of_turn
 from evalkit.ingest.fields import attributes_of
 from evalkit.ingest.parts import feedback_of
 from evalkit.ingest.prompts import Conversation, conversation_of, fingerprint
@@ -33,6 +34,7 @@ class Folded:
 
     `calls` are leaf model calls (each is in exactly one row), `evaluators` are dropped with what is
     below them, `repeated` were read before, `others` surround calls or have nothing to do with any.
+    `picks` says for each row, by its source_id, what it was made of.
     """
 
     rows: list[Row]
@@ -40,6 +42,7 @@ class Folded:
     evaluators: int = 0
     repeated: int = 0
     others: int = 0
+    picks: Mapping[str, tuple[Pick, ...]] = field(default_factory=dict)
 
 
 def fold(spans: Iterable[Span], read: Reader, question_pattern: str) -> Folded:
@@ -68,14 +71,22 @@ def fold(spans: Iterable[Span], read: Reader, question_pattern: str) -> Folded:
     out = dropped(tree, meanings)
     calls = _in_sessions(tree, meanings, leaf_calls(tree, meanings, out))
     turns = turns_of(tree, calls, out)
-    trace = _Trace(tree, meanings, calls, _inherited(tree, meanings), _beside(tree, meanings))
-    rows = [row for turn in turns for row in _rows(trace, turn, question_pattern)]
+    inherited, beside = _inherited(tree, meanings), _beside(tree, meanings)
+    evaluators = tuple(id_ for id_ in tree.spans if id_ in out)
+    trace = _Trace(tree, meanings, calls, inherited, beside, evaluators)
+    rows: list[Row] = []
+    picks: dict[str, tuple[Pick, ...]] = {}
+    for turn in turns:
+        made, why = _rows(trace, turn, question_pattern)
+        rows += made
+        picks |= {row["source_id"]: why for row in made}
     return Folded(
         rows,
         calls=len(calls),
         evaluators=len(out),
         repeated=sum(tree.readings.values()) - len(tree),
         others=len(tree) - len(calls) - len(out),
+        picks=picks,
     )
 
 
@@ -104,16 +115,18 @@ class _Trace:
     calls: Mapping[str, Meaning]
     inherited: Mapping[str | None, Meaning]
     beside: Mapping[str | None, str | None]
+    evaluators: tuple[str, ...]
 
 
-def _rows(trace: _Trace, turn: Turn, pattern: str) -> list[Row]:
+def _rows(trace: _Trace, turn: Turn, pattern: str) -> tuple[list[Row], tuple[Pick, ...]]:
     tree, meanings, calls = trace.tree, trace.meanings, trace.calls
     answer_id, why_answer = _answer(trace, turn)
     answer = tree.spans[answer_id]
     around = meanings[turn.root] if turn.root is not None else Meaning()
     meaning = _surrounded(trace, answer_id, turn)
-    contexts, why_contexts = contexts_of_turn(tree, meanings, calls[answer_id], answer, turn)
-    talk, why_question = _question(meaning, around, meanings, turn, pattern)
+    contexts, from_contexts = contexts_of_turn(tree, meanings, calls[answer_id], answer, turn)
+    talk, asked_in, why_question = _question(meaning, around, meanings, turn, answer_id, pattern)
+    stages, stage_ids = stages_of_turn(tree, meanings, calls, turn)
     pairs = None if contexts is None else [(one.get("id"), one.get("text")) for one in contexts]
     model = meaning.model
     same = [id_ for id_ in turn.calls if calls[id_].model in (model, None)]
@@ -125,7 +138,7 @@ def _rows(trace: _Trace, turn: Turn, pattern: str) -> list[Row]:
         "query": talk.query,
         "contexts": contexts,
         "response_format": meaning.response_format,
-        "stages": stages_of_turn(tree, meanings, calls, turn),
+        "stages": stages,
         "feedback": feedback_of(meaning.feedback) if meaning.feedback else None,
         "truncated": meaning.truncated,
     }
@@ -134,7 +147,7 @@ def _rows(trace: _Trace, turn: Turn, pattern: str) -> list[Row]:
         why = {
             "fold.answer": why_answer,
             "fold.question": why_question,
-            "fold.contexts": why_contexts,
+            "fold.contexts": ", ".join(from_contexts.where[:8]) or from_contexts.why,
         }
     attributes = _attributes(answer, meaning) | why
     given = meaning.answers or (Answer(around.output_text if turn.root else None),)
@@ -148,11 +161,18 @@ def _rows(trace: _Trace, turn: Turn, pattern: str) -> list[Row]:
         own["source_id"] = _source_id(answer) + (f"#{index}" if len(given) > 1 else "")
         rows.append(own)
     rows += _of_other_models(tree, calls, [id_ for id_ in turn.calls if id_ not in same], shared)
-    return [
+    found = [
+        Pick("question", asked_in, why_question),
+        from_contexts,
+        Pick("answer", (answer_id,), why_answer),
+    ]
+    picks = picks_of_turn(meanings, calls, turn, found, same, stage_ids, trace.evaluators)
+    told = [
         {name: value for name, value in one.items() if value is not None}
         for one in rows
         for _ in range(tree.readings[answer_id])
     ]
+    return told, picks
 
 
 def _answer(trace: _Trace, turn: Turn) -> tuple[str, str]:
@@ -230,25 +250,30 @@ def _question(
     around: Meaning,
     meanings: Mapping[str, Meaning],
     turn: Turn,
+    answer: str,
     pattern: str,
-) -> tuple[Conversation, str]:
+) -> tuple[Conversation, tuple[str, ...], str]:
+    """The conversation, the spans that the question was found in, and why there."""
+    root = () if turn.root is None else (turn.root,)
+    heard = (answer,) if meaning.messages else root
     talk = conversation_of(meaning.messages or around.messages or [], pattern)
-    asked = [(around.input_text, "the input of the span around it")] + [
-        (meanings[id_].query, f"the query of {id_}") for id_ in turn.others
+    asked = [(around.input_text, root, "the input of the span around it")] + [
+        (meanings[id_].query, (id_,), f"the query of {id_}") for id_ in turn.others
     ]
     if talk.query is None:
-        for text, why in asked:
+        for text, where, why in asked:
             if text:
-                return replace(talk, query=text), why
-        return talk, "none"
+                return replace(talk, query=text), where, why
+        return talk, (), "none"
     if talk.lead is None:
-        for text, why in asked:
+        for text, where, why in asked:
             text = (text or "").strip()
             lead = _without(talk.query, text)
             if lead is not None:
-                return replace(talk, query=text, lead=lead), f"{why}, found in the last message"
-        return talk, "the last message of the user"
-    return talk, "the last message of the user, behind the question pattern"
+                why = f"{why}, found in the last message"
+                return replace(talk, query=text, lead=lead), (*heard, *where), why
+        return talk, heard, "the last message of the user"
+    return talk, heard, "the last message of the user, behind the question pattern"
 
 
 def _without(message: str, question: str) -> str | None:

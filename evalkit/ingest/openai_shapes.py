@@ -25,7 +25,7 @@ __all__ = [
 _ERROR_STATUS = 400
 #: What the Responses API calls the reasons that chat completions call otherwise.
 _REASONS = {"max_output_tokens": "length", "completed": "stop"}
-_TOOL_OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
+_TOOL_OUTPUTS = ("function_call_output", "custom_tool_call_output")
 _DOCUMENTS = ("documents", "results", "chunks", "data")
 
 

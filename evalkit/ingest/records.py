@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from evalkit.ingest.contract import RecordError
+from evalkit.ingest.times import time_of
 
-__all__ = ["MAX_DEPTH", "RAW_CHARACTERS", "excerpt", "record_of"]
+__all__ = ["MAX_DEPTH", "RAW_CHARACTERS", "excerpt", "record_of", "time_in"]
 
 #: Deeper nesting is no log record; beyond it neither reading nor writing JSON is safe.
 MAX_DEPTH = 200
@@ -47,6 +50,20 @@ def excerpt(data: bytes) -> str:
     """The beginning of a line as text that can be stored: at most 2,000 characters, no NUL."""
     text = data[: RAW_CHARACTERS * 4].decode("utf-8", "replace")[:RAW_CHARACTERS]
     return text.replace("\x00", "\ufffd")
+
+
+def time_in(record: Mapping[str, Any], *names: str) -> datetime:
+    """The first time under these names.
+
+    Raises:
+        RecordError: there is none; the reason names the key that is there, or should be.
+    """
+    for name in names:
+        time = time_of(record.get(name))
+        if time is not None:
+            return time
+    wrong = next((name for name in names if record.get(name) is not None), None)
+    raise RecordError(f"{names[0]}: missing" if wrong is None else f"{wrong}: is no time")
 
 
 def _lenient(data: bytes, strict_reason: str) -> Any:

@@ -19,11 +19,11 @@ from evalkit.ingest.fields import MAX_ATTRIBUTES, MAX_KEY_CHARACTERS, MAX_VALUE_
 from evalkit.ingest.times import time_of
 from evalkit.schema import INTERACTIONS
 
-__all__ = ["days_of", "interaction_id", "table_of"]
+__all__ = ["NOT_NEGATIVE", "days_of", "interaction_id", "pairs_of", "table_of"]
 
 _DERIVED = frozenset({"day", "interaction_id", "source", "attributes"})
 #: Counts, money and durations: below zero they are wrong, and a wrong value is a missing one.
-_NOT_NEGATIVE = frozenset(
+NOT_NEGATIVE = frozenset(
     {
         "tokens_input",
         "tokens_cached",
@@ -66,45 +66,72 @@ def interaction_id(source: str, source_id: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
 
 
-def table_of(rows: Sequence[Row], source: str, zone: ZoneInfo) -> pa.Table:
+def table_of(rows: Sequence[Row] | pa.Table, source: str, zone: ZoneInfo) -> pa.Table:
     """The rows as Arrow, in their order.
 
     Missing, blank and not-a-number become NULL; NUL characters and half surrogate pairs become
     U+FFFD. A value that does not fit its column, and a negative count or duration, becomes NULL and
     is kept as an attribute under the column's name.
 
+    Args:
+        rows: rows as dicts, or some columns of `interactions` whose values fit already.
+        source: the source's name.
+        zone: the time zone that decides on days.
+
     Raises:
         ExtensionError: a row has no `source_id` or no `started_at`: its source breaks the contract.
     """
-    present: set[str] = set().union(*rows)
-    notes: _Notes = {}
-    columns: dict[str, pa.Array] = {}
-    for column in INTERACTIONS.columns:
-        name = column.name
-        if name in _DERIVED:
-            continue
-        if name in present:
-            columns[name] = _array([row.get(name) for row in rows], column.type, name, notes)
-        else:
-            columns[name] = pa.nulls(len(rows), column.type)
+    columns = _from_columns(rows) if isinstance(rows, pa.Table) else _from_rows(rows)
+    count = len(rows)
     for name in ("source_id", "started_at"):
-        if columns[name].null_count:
+        if name not in columns or columns[name].null_count:
             raise ExtensionError(
                 f"source {source!r}: a row without {name}. Its format must give each row one."
             )
     columns["day"] = days_of(columns["started_at"], zone)
     # A call is told apart by its whole id; names are stored short, for they are grouped by.
-    ids = [interaction_id(source, source_id) for source_id in columns["source_id"].to_pylist()]
+    columns["interaction_id"] = _ids(source, columns["source_id"])
+    columns["source"] = pa.array([source], pa.string()).take(pa.array(np.zeros(count, np.int8)))
     for column in INTERACTIONS.columns:
-        if column.type == pa.string() and column.name in present - _TEXTS:
+        if column.name not in columns:
+            columns[column.name] = pa.nulls(count, column.type)
+        elif column.type == pa.string() and column.name not in _TEXTS:
             columns[column.name] = _cut(columns[column.name])
-    columns["interaction_id"] = pa.array(ids, pa.string())
-    columns["source"] = pa.array([source] * len(rows), pa.string())
-    attributes = [_pairs(row.get("attributes"), notes.get(i)) for i, row in enumerate(rows)]
-    columns["attributes"] = pa.array(attributes, INTERACTIONS.schema.field("attributes").type)
     return pa.Table.from_arrays(
         [columns[column.name] for column in INTERACTIONS.columns], schema=INTERACTIONS.schema
     )
+
+
+def _from_rows(rows: Sequence[Row]) -> dict[str, pa.Array]:
+    present: set[str] = set().union(*rows)
+    notes: _Notes = {}
+    columns = {
+        column.name: _array([row.get(column.name) for row in rows], column.type, column.name, notes)
+        for column in INTERACTIONS.columns
+        if column.name in present and column.name not in _DERIVED
+    }
+    if notes or "attributes" in present:
+        attributes = [pairs_of(row.get("attributes"), notes.get(i)) for i, row in enumerate(rows)]
+        columns["attributes"] = pa.array(attributes, INTERACTIONS.schema.field("attributes").type)
+    return columns
+
+
+def _from_columns(table: pa.Table) -> dict[str, pa.Array]:
+    return {
+        name: _clean(table.column(name).combine_chunks())
+        for name in table.column_names
+        if name not in _DERIVED or name == "attributes"
+    }
+
+
+def _ids(source: str, source_ids: pa.Array) -> pa.Array:
+    """`interaction_id` of each."""
+    begin, hashed = f"{source}\x00".encode("utf-8", "replace"), hashlib.sha256
+    ids = [
+        hashed(begin + id_.encode("utf-8", "replace")).hexdigest()[:32]
+        for id_ in source_ids.to_pylist()
+    ]
+    return pa.array(ids, pa.string())
 
 
 def days_of(times: pa.Array, zone: ZoneInfo) -> pa.Array:
@@ -136,7 +163,7 @@ def _array(values: list[Any], type_: pa.DataType, name: str, notes: _Notes) -> p
                 _note(notes, row, name, value)
         array = pa.array(fitted, type_)
     array = _clean(array)
-    if name in _NOT_NEGATIVE:
+    if name in NOT_NEGATIVE:
         negative = pc.fill_null(pc.less(array, 0), False)
         if pc.any(negative).as_py():
             for row in np.flatnonzero(negative.to_numpy(zero_copy_only=False)).tolist():
@@ -185,7 +212,7 @@ def _fitted(value: Any, type_: pa.DataType) -> Any:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return _finite(value) if number else None
     if pa.types.is_map(type_):
-        return _pairs(dict(value) if isinstance(value, Mapping | list) else None, None)
+        return pairs_of(dict(value) if isinstance(value, Mapping | list) else None)
     if pa.types.is_struct(type_):
         if not isinstance(value, Mapping):
             return None
@@ -215,8 +242,12 @@ def _clean(array: pa.Array) -> pa.Array:
     structs too."""
     type_ = array.type
     if pa.types.is_string(type_):
-        if pc.any(pc.match_substring(array, "\x00")).as_py():
+        if _may_hold_nul(array):
             array = pc.replace_substring(array, "\x00", _REPLACEMENT)
+        # Most arrays hold no blank text, and this says so for less.
+        hollow = pc.or_(pc.equal(pc.binary_length(array), 0), pc.ascii_is_space(array))
+        if not pc.any(hollow).as_py():
+            return array
         blank = pc.match_substring_regex(array, _BLANK)
         return pc.if_else(blank, None, array) if pc.any(blank).as_py() else array
     if pa.types.is_floating(type_):
@@ -239,6 +270,12 @@ def _clean(array: pa.Array) -> pa.Array:
     return array
 
 
+def _may_hold_nul(array: pa.Array) -> bool:
+    """Whether a NUL stands in the bytes of a text array, or beside them in its buffer."""
+    data = array.buffers()[2]
+    return data is not None and data.size > 0 and not np.frombuffer(data, np.uint8).all()
+
+
 # ── attributes
 # ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -249,14 +286,16 @@ def _with_pairs(chunks: Any) -> Any:
     ):
         return chunks
     return [
-        {**chunk, "attributes": _pairs(chunk.get("attributes"), None)}
+        {**chunk, "attributes": pairs_of(chunk.get("attributes"))}
         if isinstance(chunk, Mapping)
         else chunk
         for chunk in chunks
     ]
 
 
-def _pairs(attributes: Any, more: Mapping[str, str] | None) -> list[tuple[str, str]] | None:
+def pairs_of(
+    attributes: Any, more: Mapping[str, str] | None = None
+) -> list[tuple[str, str]] | None:
     """Attributes as a map's entries, sorted and bounded in number and length; None when there are
     none."""
     if not attributes and not more:

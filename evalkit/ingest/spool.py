@@ -28,10 +28,16 @@ class Spool:
         name: begins the files' names.
         days: rows of other days are dropped.
         order: columns that each file is sorted by; () for the order of reading.
+        first: the first ordinal.
     """
 
     def __init__(
-        self, folder: Path, name: str, days: Collection[date], order: Sequence[str] = ()
+        self,
+        folder: Path,
+        name: str,
+        days: Collection[date],
+        order: Sequence[str] = (),
+        first: int = 0,
     ) -> None:
         self._order = order
         self._folder = folder
@@ -41,7 +47,7 @@ class Spool:
         self._sizes: dict[date | None, int] = {}
         self._files: dict[date | None, list[Path]] = {}
         self._written: dict[date | None, int] = {}
-        self._next = 0
+        self._next = first
 
     def add(self, table: pa.Table, days: pa.Array | None = None) -> None:
         """Append rows. `days` (date32 [rows]) says which day each belongs to; None keeps them

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from evalkit.ingest.dialects.messages import documents_of, loaded
+from evalkit.ingest.explaining import Pick
 from evalkit.ingest.parts import contexts_of
 from evalkit.ingest.spans import Meaning, Span, Tree
 from evalkit.ingest.turns import Turn
@@ -21,7 +22,7 @@ _STAGES = frozenset({"llm", "retrieval", "rerank", "embedding", "tool", "guardra
 
 def contexts_of_turn(
     tree: Tree, meanings: Mapping[str, Meaning], call: Meaning, answer: Span, turn: Turn
-) -> tuple[list[dict[str, Any]] | None, str]:
+) -> tuple[list[dict[str, Any]] | None, Pick]:
     """The chunks that the answer could rest on, and which spans gave them (rule 3 of
     `folding.fold`); None where nothing was logged, [] where nothing was found."""
     end = answer.end_ns if answer.end_ns is not None else answer.start_ns
@@ -40,12 +41,14 @@ def contexts_of_turn(
             if meanings[id_].kind == "tool" and _are_documents(meanings[id_].documents or [])
         ]
     documents = [one for id_ in used for one in meanings[id_].documents or ()]
-    why = ", ".join(used[:8])
+    where, why = tuple(used), "what tools gave back, which looks like documents"
+    if used and used[0] in found:
+        why = "the last reranking" if ranked else "the retrievals before the answer, each once"
     if not used:
         documents = call.documents or _from_tools(call)
-        why = "what tools gave back" if documents else "none"
+        where, why = (), "what tools gave back" if documents else "none"
         if call.documents is None and not documents:
-            return None, why
+            return None, Pick("contexts", where, why)
     texts = _texts_by_id(documents + [d for id_ in found for d in meanings[id_].documents or ()])
     if any(chunk.get("text") is None for chunk in contexts_of(documents[:_MAX_CONTEXTS])):
         texts = _texts_by_id(_from_tools(call)) | texts
@@ -60,7 +63,7 @@ def contexts_of_turn(
     if len(used) > 1:  # the ranks of several searches in a row say nothing together
         for rank, chunk in enumerate(chunks, start=1):
             chunk["rank"] = rank
-    return chunks, why
+    return chunks, Pick("contexts", where, why)
 
 
 def _from_tools(call: Meaning) -> list[dict[str, Any]]:
@@ -91,9 +94,9 @@ def _texts_by_id(documents: list[dict[str, Any]]) -> dict[str, str]:
 
 def stages_of_turn(
     tree: Tree, meanings: Mapping[str, Meaning], calls: Mapping[str, Meaning], turn: Turn
-) -> list[dict[str, Any]] | None:
-    """The innermost steps, never one together with what it is made of. Steps of no known kind count
-    where nothing known is above or below them: a validation, say."""
+) -> tuple[list[dict[str, Any]] | None, list[str]]:
+    """The innermost steps and their spans, never one together with what it is made of. Steps of no
+    known kind count where nothing known is above or below them: a validation, say."""
     mine = sorted({*turn.calls, *turn.others}, key=lambda id_: tree.spans[id_].order)
     known = {id_ for id_ in mine if id_ in calls or meanings[id_].kind in _STAGES}
     busy: set[str | None] = set()  # holds a stage below
@@ -105,7 +108,7 @@ def stages_of_turn(
     for id_ in order:
         if tree.parent(id_) in covered or (id_ in known and id_ not in busy):
             covered.add(id_)
-    found = []
+    found, ids = [], []
     begin = min(tree.spans[id_].start_ns for id_ in mine)
     for id_ in mine:
         span, inner = tree.spans[id_], id_ not in busy
@@ -113,6 +116,7 @@ def stages_of_turn(
         if not inner or not (id_ in known or unknown) or tree.parent(id_) in covered:
             continue
         kind = "llm" if id_ in calls else meanings[id_].kind
+        ids.append(id_)
         found.append(
             {
                 "name": span.name or kind,
@@ -123,7 +127,7 @@ def stages_of_turn(
                 "error": error_of(span, meanings[id_]) if span.status == "error" else None,
             }
         )
-    return found[:_MAX_STAGES] or None
+    return found[:_MAX_STAGES] or None, ids[:_MAX_STAGES]
 
 
 def error_of(span: Span, meaning: Meaning) -> str:

@@ -6,10 +6,10 @@ from __future__ import annotations
 import functools
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
-from evalkit.ingest.spans import Meaning, Tree, filled
+from evalkit.ingest.spans import Answer, Meaning, Tree, filled
 
 __all__ = ["MAX_CALLS", "Turn", "dropped", "leaf_calls", "turns_of"]
 
@@ -48,6 +48,7 @@ def leaf_calls(tree: Tree, meanings: Mapping[str, Meaning], out: set[str]) -> di
     calls = _innermost(tree, [id_ for id_ in down if meanings[id_].kind == "llm"])
     if not calls:
         calls = _innermost(tree, [id_ for id_ in down if _tells(meanings[id_])])
+        meanings = {**meanings, **{id_: _as_call(meanings[id_]) for id_ in calls}}
     below = _counts(tree, calls)
     found = {}
     for id_ in sorted(calls, key=lambda one: tree.spans[one].order):
@@ -91,6 +92,16 @@ def _tells(meaning: Meaning) -> bool:
     return meaning.kind in ("agent", "chain") and bool(
         (asked and (meaning.text or meaning.output_text)) or (meaning.usage and meaning.model)
     )
+
+
+def _as_call(meaning: Meaning) -> Meaning:
+    """What a step took and gave, as what a model was asked and answered."""
+    asked, answered = meaning.input_text, meaning.output_text
+    if meaning.messages is None and asked is not None:
+        meaning = replace(meaning, messages=[{"role": "user", "content": asked}])
+    if meaning.answers is None and answered is not None:
+        meaning = replace(meaning, answers=(Answer(answered),))
+    return meaning
 
 
 def _innermost(tree: Tree, ids: list[str]) -> list[str]:

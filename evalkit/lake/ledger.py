@@ -1,4 +1,5 @@
-"""The run rows of the ledger: what each night was run with and what it came to. Hour rows are ingest's, mail rows send's."""
+"""The run rows of the ledger: what each night was run with and what it came to. Hour rows are ingest's (but for what
+the score step says in them), mail rows send's."""
 
 from __future__ import annotations
 
@@ -7,14 +8,16 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from evalkit.lake.tables import Lake
 from evalkit.schema import INTERACTIONS, LEDGER
 
-__all__ = ["Run", "digest", "last_run", "record_run"]
+__all__ = ["Run", "digest", "hours_digest", "last_run", "record_run", "record_scored"]
 
 _DIGEST_ROWS = 4096
 
@@ -63,7 +66,31 @@ def record_run(lake: Lake, run: Run) -> None:
     )
 
 
-def last_run(lake: Lake, day: date) -> dict[str, object] | None:
+def record_scored(lake: Lake, day: date, scored: Mapping[tuple[str, datetime], int]) -> None:
+    """Say in the hours of a day how many of their interactions have a score, by source and hour."""
+    hours = lake.read(LEDGER, day, day)
+    hours = hours.filter(pc.equal(hours["kind"], "hour"))
+    if not hours.num_rows:
+        return
+    keys = zip(hours["source"].to_pylist(), hours["hour"].to_pylist(), strict=True)
+    counts = pa.array([scored.get(key, 0) for key in keys], pa.int64())
+    place = hours.schema.get_field_index("scored")
+    lake.update(LEDGER, day, hours.set_column(place, "scored", counts), part={"kind": "hour"})
+
+
+def hours_digest(lake: Lake, day: date) -> str:
+    """Hash of what the ledger counts of a day's hours, but for what follows from other days and steps:
+    tells whether anything came in or is known to be missing that was not before."""
+    rows = lake.sql(
+        "SELECT source, hour, received, accepted, duplicate, rejected, late, missing FROM ledger "
+        "WHERE day = $day AND kind = 'hour' ORDER BY source, hour",
+        {"day": day},
+    ).to_pylist()
+    text = repr([[str(value) for value in row.values()] for row in rows])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def last_run(lake: Lake, day: date) -> dict[str, Any] | None:
     """The run row of a night as a dict (`versions` too), or None when it was never run."""
     rows = lake.sql(
         "SELECT run_id, status, exit_code, config_hash, versions, message FROM ledger "
@@ -72,7 +99,7 @@ def last_run(lake: Lake, day: date) -> dict[str, object] | None:
     ).to_pylist()
     if not rows:
         return None
-    row: dict[str, object] = rows[0]
+    row: dict[str, Any] = rows[0]
     return row | {"versions": dict(rows[0]["versions"] or [])}
 
 

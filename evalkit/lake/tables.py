@@ -76,6 +76,7 @@ class Lake:
             data = data.combine_chunks()
         for attempt in range(1, _ATTEMPTS + 1):
             try:
+                self._repartition(table)
                 write_deltalake(
                     self._location(table),
                     _without_nan(data, table.name),
@@ -101,6 +102,48 @@ class Lake:
                 raise LakeError(f"{table.name}: {day} could not be written: {error}") from error
         self.refresh()
 
+    def update(
+        self, table: Table, day: date, data: pa.Table, part: Mapping[str, str] | None = None
+    ) -> bool:
+        """Replace one day of a table (or one part of it), but only where something differs.
+
+        Args:
+            table, day, data, part: as in `replace`.
+        Returns:
+            Whether there was anything to commit.
+        Raises:
+            CommitConflictError, LakeError: as `replace`.
+        """
+        stored = self.read(table, day, day)
+        for name, value in (part or {}).items():
+            stored = stored.filter(pc.equal(stored[name], value))
+        if _same(stored, data):
+            return False
+        self.replace(table, day, data, part)
+        return True
+
+    def _repartition(self, table: Table) -> None:
+        """Bring a table that an earlier version divided otherwise to the declared parts, in one
+        commit: from then on its days can be replaced part by part."""
+        delta = self._delta(table)
+        if delta is None or tuple(delta.metadata().partition_columns) == table.parts:
+            return
+        rows = self.read(table)
+        write_deltalake(
+            self._location(table),
+            rows.select(
+                [*table.schema.names, *sorted(set(rows.column_names) - set(table.schema.names))]
+            ),
+            mode="overwrite",
+            schema_mode="overwrite",
+            partition_by=list(table.parts),
+            writer_properties=_WRITER,
+            commit_properties=CommitProperties(
+                custom_metadata={"evalkit": f"divided by {', '.join(table.parts)}"}
+            ),
+            storage_options=self._storage or None,
+        )
+
     def tidy(self) -> int:
         """Remove files that no recent version needs, also those of killed runs; gives their number."""
         removed = 0
@@ -123,14 +166,19 @@ class Lake:
         end: date | None = None,
         columns: list[str] | None = None,
     ) -> pa.Table:
-        """The rows from `start` to `end` (both included), by day, each day in the order it was stored."""
+        """The rows from `start` to `end` (both included), by day, each day in the order it was stored.
+
+        Rows that were written before a column was declared have NULL in it.
+        """
         dataset = self._dataset(table)
         names = columns or None
         if dataset is None:
             empty = table.empty()
             return empty.select(names) if names else empty
+        young = _young(dataset.schema, table)
+        asked = None if names is None else [name for name in names if name not in young]
         found = dataset.to_table(
-            columns=_with_day(names), filter=_between(start, end), use_threads=False
+            columns=_with_day(asked), filter=_between(start, end), use_threads=False
         )
         found = _typed(found, table).sort_by("day")
         return found.select(names) if names else found
@@ -233,16 +281,43 @@ def _with_day(columns: list[str] | None) -> list[str] | None:
     return columns if columns is None or "day" in columns else [*columns, "day"]
 
 
+def _young(schema: pa.Schema, table: Table) -> set[str]:
+    """Declared columns that a stored table does not have yet."""
+    return {column.name for column in table.columns} - set(schema.names)
+
+
 def _typed(found: pa.Table, table: Table) -> pa.Table:
-    """`found` with the declared type and order of every declared column; further ones (metrics) follow."""
+    """`found` with every declared column, in the declared order and type; further ones (metrics) follow."""
     known = {column.name: column.type for column in table.columns}
-    order = [name for name in known if name in found.column_names]
-    order += [name for name in found.column_names if name not in known]
+    order = [*known, *(name for name in found.column_names if name not in known)]
     return pa.table(
         {
             name: found.column(name).cast(known.get(name, _plain(found.schema.field(name).type)))
+            if name in found.column_names
+            else _absent(table, name, known[name], found.num_rows)
             for name in order
         }
+    )
+
+
+def _absent(table: Table, name: str, type_: pa.DataType, rows: int) -> pa.Array:
+    """What rows have in a column that they were written before."""
+    older = table.older.get(name)
+    return pa.nulls(rows, type_) if older is None else pa.repeat(pa.scalar(older, type_), rows)
+
+
+def _same(stored: pa.Table, data: pa.Table) -> bool:
+    """Whether stored rows are those at hand: a column that only one of them has may hold NULL alone."""
+    if stored.num_rows != data.num_rows:
+        return False
+    mine, theirs = set(data.column_names), set(stored.column_names)
+    if any(stored[name].null_count != stored.num_rows for name in theirs - mine):
+        return False
+    if any(data[name].null_count != data.num_rows for name in mine - theirs):
+        return False
+    return all(
+        stored[name].combine_chunks().equals(data[name].cast(stored[name].type).combine_chunks())
+        for name in mine & theirs
     )
 
 

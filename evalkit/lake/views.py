@@ -75,7 +75,9 @@ class Views:
             if column.name in present:
                 columns.append(f'"{column.name}"')
             else:  # files older than the column
-                columns.append(f'NULL AS "{column.name}"')
+                older = table.older.get(column.name)
+                value = "NULL" if older is None else f"'{older}'"
+                columns.append(f'{value} AS "{column.name}"')
         # Metrics come from scorers' definitions, but an older file may hold any name: quote it.
         columns += [
             '"' + name.replace('"', '""') + '"' for name in relation.columns if name not in known

@@ -88,7 +88,7 @@ def rollup(settings: Settings, lake: Lake, day: date, metrics: dict[str, Metric]
                 for group in groups
             ]
     table = pa.concat_tables(parts) if parts else DAILY.empty()
-    lake.replace(DAILY, day, table)
+    lake.update(DAILY, day, table)
     return RolledUp(
         day=day,
         interactions=interactions,

@@ -149,6 +149,8 @@ class Batch:
         self._turns = turns
         self._corpus = corpus
         self._memo: dict[object, Any] = {}
+        #: Rows for which the corpus was asked for: their scores rest on it.
+        self.searched: set[int] = set()
 
     def __len__(self) -> int:
         return int(self.rows.num_rows)
@@ -160,9 +162,12 @@ class Batch:
         value: T = self._memo[key]
         return value
 
-    def corpus(self) -> Corpus | None:
-        """All chunks that were retrieved lately; None where they are not known."""
-        return None if self._corpus is None else self._corpus()
+    def corpus(self, row: int) -> Corpus | None:
+        """All chunks that were retrieved lately, to search for a row; None where they are not known."""
+        if self._corpus is None:
+            return None
+        self.searched.add(row)
+        return self._corpus()
 
     def strings(self, column: str) -> list[str | None]:
         """A text column; NULL and blank are None."""

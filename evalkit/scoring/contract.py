@@ -90,7 +90,8 @@ def scorer(
         name: the scorer's name.
         version: raise it whenever a value may change.
         needs: the columns of `interactions` that it reads (plus "embeddings", "prices", "models",
-            "turns").
+            "turns", "corpus"). Scores of a row may rest on these alone: a row for which nothing of
+            it changed keeps its scores when its day is scored again.
         metrics: what it produces; the returned columns are exactly these.
     """
 

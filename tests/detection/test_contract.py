@@ -14,7 +14,7 @@ from evalkit.config import DetectSettings
 from evalkit.detection import registered
 from evalkit.detection.contract import Detector, Finding, History
 from evalkit.detection.identity import SEVERITIES, finding_id, identify, table
-from evalkit.schema import CANARY, DAILY, FINDINGS, LEDGER, PROMPTS
+from evalkit.schema import CANARY, DAILY, FIELDS, FINDINGS, LEDGER, PROMPTS
 
 ALL = registered()
 
@@ -25,7 +25,7 @@ def detector(request) -> Detector:
 
 
 def history(
-    daily=None, ledger=None, prompts=None, day=START, findings=None, canary=None
+    daily=None, ledger=None, prompts=None, day=START, findings=None, canary=None, fields=None
 ) -> History:
     return History(
         day=day,
@@ -36,16 +36,17 @@ def history(
         metrics=METRICS,
         settings=DetectSettings(),
         canary=CANARY.empty() if canary is None else canary,
+        fields=FIELDS.empty() if fields is None else fields,
     )
 
 
 def busy(days: int) -> History:
     """Nights in which something happens for every detector: a shift, a lost afternoon, a new
-    prompt, another instrument."""
+    prompt, another instrument, a field that vanished."""
     from traffic import Shift
 
     daily = month(3, days, shifts=(Shift("groundedness", -0.3, days - 1),))
-    ledger, prompts, canary = [], [], []
+    ledger, prompts, canary, fields = [], [], [], []
     for number in range(days):
         day = START + timedelta(days=number)
         midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
@@ -59,6 +60,18 @@ def busy(days: int) -> History:
                 "received": 0 if last and 12 <= hour < 16 else 50,
             }
             for hour in range(24)
+        )
+        fields.extend(
+            {
+                "day": day,
+                "source": "gateway",
+                "field": name,
+                "type": "text",
+                "n": 1180,
+                "rows": 1200,
+                "share": 1180 / 1200,
+            }
+            for name in (("query",) if last else ("query", "attributes.tenant"))
         )
         prompts.append(
             {
@@ -93,6 +106,7 @@ def busy(days: int) -> History:
         pa.Table.from_pylist(prompts, schema=PROMPTS.schema),
         START + timedelta(days=days - 1),
         canary=pa.Table.from_pylist(canary, schema=CANARY.schema),
+        fields=pa.Table.from_pylist(fields, schema=FIELDS.schema),
     )
 
 
@@ -140,6 +154,7 @@ def test_nulls_everywhere(detector):
             ledger=hollow(LEDGER.schema, {"day", "kind"}, full.ledger.to_pylist()),
             prompts=hollow(PROMPTS.schema, {"day"}, full.prompts.to_pylist()),
             canary=hollow(CANARY.schema, {"day"}, full.canary.to_pylist()),
+            fields=hollow(FIELDS.schema, {"day"}, full.fields.to_pylist()),
         )
     )
     assert found == []
@@ -156,6 +171,7 @@ def test_same_tables_same_findings_in_any_order_of_rows(detector):
             ("ledger", LEDGER.schema),
             ("prompts", PROMPTS.schema),
             ("canary", CANARY.schema),
+            ("fields", FIELDS.schema),
         )
     }
     assert detector.detect(dataclasses.replace(full, **turned)) == once
@@ -165,7 +181,7 @@ def test_changes_nothing_that_it_was_given(detector):
     full = busy(30)
     before = {
         name: copy.deepcopy(getattr(full, name).to_pylist())
-        for name in ("daily", "ledger", "prompts", "canary")
+        for name in ("daily", "ledger", "prompts", "canary", "fields")
     }
     detector.detect(full)
     assert {name: getattr(full, name).to_pylist() for name in before} == before

@@ -27,6 +27,13 @@ GOOD: dict[str, dict[str, Any]] = {
     "litellm": json.loads(lines_of("litellm.jsonl")[0].data),
     "langfuse": json.loads(lines_of("langfuse_observations.jsonl")[2].data),
     "langsmith": json.loads(lines_of("langsmith.jsonl")[2].data),
+    "opik": json.loads(lines_of("opik.jsonl")[0].data),
+    "mlflow": json.loads(lines_of("mlflow.jsonl")[0].data),
+    "sagemaker": copy_of(
+        json.loads(lines_of("sagemaker.jsonl")[0].data),
+        eventMetadata__inferenceTime=STORY["timestamp"],
+    ),
+    "vertex": json.loads(lines_of("vertex.jsonl")[0].data),
 }
 UTC_ZONE = ZoneInfo("UTC")
 

@@ -164,7 +164,7 @@ def test_a_backfill_gives_the_same_as_night_by_night(configure: Configure, tmp_p
         assert whole.read(table).equals(nightly.read(table)), table.name
 
 
-def test_a_day_that_lost_its_rows_is_emptied_and_others_stay(
+def test_a_day_that_lost_its_rows_keeps_them_until_it_is_to_be_replaced(
     configure: Configure, lake: Lake, tmp_path: Path
 ) -> None:
     other = DAY + timedelta(1)
@@ -172,7 +172,9 @@ def test_a_day_that_lost_its_rows_is_emptied_and_others_stay(
     config = configure(**jsonl())
     ingest(config, lake, [DAY, other])
     write_lines(tmp_path / "logs/a.jsonl", [])
-    ingest(config, lake, [DAY])
+    (taken,) = ingest(config, lake, [DAY])
+    assert (taken.total, taken.changed) == (Counts(accepted=1), False)
+    ingest(config, lake, [DAY], replace=True)
     assert rows_of(lake, INTERACTIONS) == []
     assert len(rows_of(lake, INTERACTIONS, other)) == 1
     assert [h["accepted"] for h in hours_of(lake)] == [0] * 24

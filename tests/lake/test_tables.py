@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evalkit.errors import LakeError
 from evalkit.lake import Lake, ledger
-from evalkit.schema import DAILY, INTERACTIONS, LEDGER, SCORES, TABLES, Table, scores_schema
+from evalkit.schema import DAILY, INTERACTIONS, LABELS, LEDGER, SCORES, TABLES, Table, scores_schema
 
 DAY = dt.date(2026, 11, 22)
 
@@ -169,6 +170,78 @@ def test_the_digest_tells_values_apart_and_not_files(tmp_path: Path) -> None:
     assert ledger.digest(lake, DAY) == before
     lake.replace(INTERACTIONS, DAY, interactions(DAY, 4))
     assert ledger.digest(lake, DAY) != before
+
+
+def older(
+    folder: Path, table: Table, without: set[str], parts: list[str], *values: dict[str, object]
+) -> None:
+    """A table as an earlier version wrote it: some columns not there, divided by `parts`."""
+    written = rows(table, DAY, *values).drop_columns(sorted(without))
+    write_deltalake(str(folder / table.name), written, partition_by=parts)
+
+
+def test_a_ledger_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
+    young = {"expected", "truncated", "contentless", "missing", "redacted"}
+    hour = {"kind": "hour", "source": "gateway", "received": 3}
+    older(tmp_path, LEDGER, young, ["day", "kind"], hour)
+    lake = Lake(str(tmp_path))
+    assert lake.read(LEDGER).schema.equals(LEDGER.schema)
+    assert lake.read(LEDGER, columns=["received", "expected"]).to_pylist() == [
+        {"received": 3, "expected": None}
+    ]
+    assert lake.sql("SELECT expected, redacted FROM ledger").to_pylist() == [
+        {"expected": None, "redacted": None}
+    ]
+    following = DAY + dt.timedelta(days=1)
+    new = {"kind": "hour", "source": "gateway", "received": 4, "expected": 3.0}
+    new |= {"redacted": [("email", 2)], "missing": "the API did not answer"}
+    lake.replace(LEDGER, following, rows(LEDGER, following, new), part={"kind": "hour"})
+    assert lake.read(LEDGER)["expected"].to_pylist() == [None, 3.0]
+    assert lake.sql("SELECT missing FROM ledger ORDER BY day").to_pylist() == [
+        {"missing": None},
+        {"missing": "the API did not answer"},
+    ]
+    lake.replace(LEDGER, DAY, rows(LEDGER, DAY, new), part={"kind": "hour"})
+    assert lake.read(LEDGER)["redacted"].to_pylist() == [[("email", 2)]] * 2
+
+
+def test_interactions_of_an_earlier_version_are_read_in_batches(tmp_path: Path) -> None:
+    older(tmp_path, INTERACTIONS, {"corrected_response"}, ["day"], {"interaction_id": "a"})
+    (batch,) = Lake(str(tmp_path)).batches(INTERACTIONS, DAY, 10)
+    assert batch.schema.equals(INTERACTIONS.schema)
+
+
+def test_labels_of_an_earlier_version_are_divided_anew(tmp_path: Path) -> None:
+    verdict = {"interaction_id": "a", "metric": "hallucination", "value": 1.0}
+    older(tmp_path, LABELS, {"origin", "probability", "sheet"}, ["day"], verdict)
+    lake = Lake(str(tmp_path))
+    assert lake.read(LABELS)["origin"].to_pylist() == ["traffic"]
+    assert lake.sql("SELECT origin FROM labels").to_pylist() == [{"origin": "traffic"}]
+    asked = rows(LABELS, DAY, verdict | {"origin": "sheet", "value": 0.0})
+    lake.replace(LABELS, DAY, asked, part={"origin": "sheet"})
+    found = lake.sql("SELECT origin, value FROM labels ORDER BY origin").to_pylist()
+    assert found == [{"origin": "sheet", "value": 0.0}, {"origin": "traffic", "value": 1.0}]
+    lake.replace(LABELS, DAY, LABELS.empty(), part={"origin": "traffic"})
+    assert lake.read(LABELS)["origin"].to_pylist() == ["sheet"]
+
+
+def test_an_update_commits_only_what_differs(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    assert not lake.update(INTERACTIONS, DAY, interactions(DAY, 0))
+    assert lake.version(INTERACTIONS) is None
+    assert lake.update(INTERACTIONS, DAY, interactions(DAY, 3))
+    assert not lake.update(INTERACTIONS, DAY, interactions(DAY, 3))
+    assert lake.version(INTERACTIONS) == 0
+    assert lake.update(INTERACTIONS, DAY, interactions(DAY, 2))
+    hour, mail = ({"kind": kind, "received": 3} for kind in ("hour", "mail"))
+    assert lake.update(LEDGER, DAY, rows(LEDGER, DAY, hour), {"kind": "hour"})
+    assert lake.update(LEDGER, DAY, rows(LEDGER, DAY, mail), {"kind": "mail"})
+    assert not lake.update(LEDGER, DAY, rows(LEDGER, DAY, hour), {"kind": "hour"})
+    wider = pa.Table.from_pylist(
+        [{"day": DAY, "interaction_id": "a", "old": 0.5}], scores_schema([("old", "a metric")])
+    )
+    assert lake.update(SCORES, DAY, wider)
+    assert lake.update(SCORES, DAY, wider.drop_columns(["old"]))  # a value that is gone is a change
 
 
 text = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=20)

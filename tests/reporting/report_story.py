@@ -256,7 +256,7 @@ def _hours(day: date, back: int, rng: random.Random, text: Text) -> list[dict[st
         usual = int(20 + 330 * max(0.0, 1 - abs(hour - 13) / 9))
         got = int(usual * rng.uniform(0.9, 1.1))
         if back == 0 and hour in (15, 16):
-            continue
+            got = 0
         at = datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
         rows.append(
             {
@@ -264,12 +264,16 @@ def _hours(day: date, back: int, rng: random.Random, text: Text) -> list[dict[st
                 "kind": "hour",
                 "source": text("gateway"),
                 "hour": at,
+                "expected": float(usual),
                 "received": got,
-                "accepted": got - 2,
-                "duplicate": 2,
+                "accepted": max(0, got - 2),
+                "duplicate": min(got, 2),
                 "rejected": 0,
                 "late": 1 if hour == 3 else 0,
-                "scored": got - 2,
+                "truncated": 0,
+                "contentless": 0,
+                "missing": text("the API did not answer") if back == 0 and hour == 16 else None,
+                "scored": max(0, got - 2),
             }
         )
     return rows

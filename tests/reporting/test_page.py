@@ -75,6 +75,9 @@ def test_the_page_says_what_a_reader_needs(page):
         "63 requests (2\xa0%) have no known price.",
         "2,946 received = 2,902 accepted + 44 duplicate + 0 rejected",
         "none at 15:00, 16:00",
+        "15:00: 0 of about 276 expected",
+        "not read to its end: <bdi>the API did not answer",
+        "Came late, and reopened their day: 1 record of 21 November",
         "not valid JSON: unexpected end of data",
         "9f2c41d07be35a18",
     ):

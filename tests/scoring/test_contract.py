@@ -15,7 +15,7 @@ from evalkit.scoring import Batch, Scorer, Scores, calibration, select
 from tests.scoring.rows import PRICES, table, turns
 
 SCORERS = select(Settings())
-EXTRA_NEEDS = {"embeddings", "prices", "models", "turns"}
+EXTRA_NEEDS = {"embeddings", "prices", "models", "turns", "corpus"}
 
 HOSTILE = "<script>alert(1)</script> {{ 7*7 }} ' OR 1=1 -- \x00 \u202e 🤖 ={cmd|'/c calc'!A0}"
 MIXED = table(

@@ -71,10 +71,10 @@ def test_a_day_is_replaced_by_one_row_for_each_interaction(
     assert "8 interactions" in str(done)
     stored = lake.read(SCORES, DAY, DAY)
     assert stored.column("interaction_id").to_pylist() == ROWS.column("interaction_id").to_pylist()
-    again = score(settings(tmp_path, rows=512), lake, DAY, embedder, PRICES)
-    assert again.metrics == done.metrics
+    again = score(settings(tmp_path, rows=512), lake, DAY, embedder, PRICES, fresh=True)
+    assert (again.metrics, again.kept) == (done.metrics, 0)
     assert lake.read(SCORES, DAY, DAY).equals(stored)  # other batches, the same bytes
-    assert lake.version(SCORES) == 1  # one commit each
+    assert lake.version(SCORES) == 0  # one commit: the second run had nothing to say
 
 
 def test_a_day_without_interactions_becomes_empty(tmp_path: Path, embedder: Embedder) -> None:

@@ -19,8 +19,8 @@ from evalkit.stats.multiple import benjamini_hochberg
 __all__ = ["missing"]
 
 KIND = "missing_data"
-#: This share of the false-alarm budget is spent here, the rest on changes of level.
-BUDGET_SHARE = 0.2
+#: This share of the false-alarm budget is spent here, the rest on changes of level and of fields.
+BUDGET_SHARE = 0.19
 _NIGHTS_A_MONTH = 30
 #: Hours that are tested together: one quiet hour of little traffic proves nothing, four may.
 SPANS = (1, 2, 4, 8)
@@ -35,7 +35,7 @@ _UTC = ZoneInfo("UTC")
 Vector = NDArray[np.float64]
 
 
-@detector("missing", version="1")
+@detector("missing", version="2")
 def missing(history: History) -> list[Finding]:
     """Finds hours, stretches of hours and whole days of a source of which too few records arrived.
 
@@ -43,8 +43,9 @@ def missing(history: History) -> list[Finding]:
     the same hours of earlier days (of the same weekday once there are enough weeks). A stretch is
     lost when less than half of the usual number arrived and when chance alone would do this less
     often, over all stretches of the night together, than the budget of false alarms allows. Lost
-    hours that touch are one finding. A source that stays silent is one finding that goes on, for a
-    week: then it was switched off.
+    hours that touch are one finding. Earlier hours of which the ledger knows that they could not be
+    read to their end say nothing of what is usual; of tonight's the finding says why. A source that
+    stays silent is one finding that goes on, for a week: then it was switched off.
     """
     sources = _sources(history)
     lost: list[_Stretch] = []
@@ -66,7 +67,9 @@ class _Source:
     clock.
 
     `silent_since` is the day after the last one with records. `past` is float64 [days, hours]; an
-    hour that a day did not have (clocks change) is NaN.
+    hour that a day did not have (clocks change), or that could not be read to its end, is NaN.
+    `expected` is what the ledger says is usual, NaN where it does not; `unread` why an hour of
+    tonight is known to be incomplete.
     """
 
     name: str
@@ -74,6 +77,8 @@ class _Source:
     received: NDArray[np.int64]
     days: list[date]
     past: Vector
+    expected: Vector
+    unread: list[str | None]
     today: date
     silent_since: date
 
@@ -112,20 +117,22 @@ def _sources(history: History) -> list[_Source]:
     ledger = history.ledger
     rows = ledger.filter(
         pc.and_(pc.is_valid(ledger["source"]), pc.is_valid(ledger["hour"]))
-    ).select(["day", "source", "hour", "received"])
+    ).select(["day", "source", "hour", "received", "expected", "missing"])
     table: dict[str, dict[date, dict[tuple[int, int, int], int]]] = {}
-    for day, source, hour, received in zip(
-        rows["day"].to_pylist(),
-        rows["source"].to_pylist(),
-        rows["hour"].to_pylist(),
-        rows["received"].to_pylist(),
-        strict=True,
+    unread: dict[tuple[str, date, tuple[int, int, int]], str] = {}
+    usual: dict[tuple[str, tuple[int, int, int]], float] = {}
+    for day, source, hour, received, expected, missing_because in zip(
+        *(rows[name].to_pylist() for name in rows.column_names), strict=True
     ):
         if day > history.day:
             continue
         counts = table.setdefault(source, {}).setdefault(day, {})
         clock = _clock(hour, zone)
         counts[clock] = counts.get(clock, 0) + int(received or 0)
+        if missing_because is not None:
+            unread[source, day, clock] = missing_because
+        if day == history.day and expected is not None:
+            usual[source, clock] = expected
     # A day on which nothing at all was ingested from anywhere was not a night: it is no history.
     nights = sorted({day for days in table.values() for day in days if day < history.day})
     found = []
@@ -145,9 +152,21 @@ def _sources(history: History) -> list[_Source]:
                 ),
                 days=known,
                 past=np.array(
-                    [_day_counts(table[name].get(day, {}), clocks, day, zone) for day in known],
+                    [
+                        [
+                            np.nan if (name, day, clock) in unread else count
+                            for clock, count in zip(
+                                clocks,
+                                _day_counts(table[name].get(day, {}), clocks, day, zone),
+                                strict=True,
+                            )
+                        ]
+                        for day in known
+                    ],
                     dtype=np.float64,
                 ).reshape(len(known), len(clocks)),
+                expected=np.array([usual.get((name, clock), np.nan) for clock in clocks]),
+                unread=[unread.get((name, history.day, clock)) for clock in clocks],
                 today=history.day,
                 silent_since=max(heard) + timedelta(days=1),
             )
@@ -210,7 +229,8 @@ def _gaps(source: _Source, lost: list[_Stretch]) -> list[tuple[int, int, float]]
 
 
 def _usual(source: _Source) -> NDArray[Any]:
-    """Median of each hour over earlier days, of the same weekday when there are three of them."""
+    """What the ledger expects of each hour; where it does not say, the median of earlier days, of the
+    same weekday when there are three of them."""
     same = np.array([day.weekday() == source.today.weekday() for day in source.days])
     rows = source.past[same] if same.sum() >= 3 else source.past
     filled = np.where(np.isfinite(rows), rows, np.nan)
@@ -218,7 +238,7 @@ def _usual(source: _Source) -> NDArray[Any]:
     for index in range(filled.shape[1]):
         known = filled[:, index][np.isfinite(filled[:, index])]
         usual[index] = float(np.median(known)) if len(known) else 0.0
-    return usual
+    return np.where(np.isfinite(source.expected), source.expected, usual)
 
 
 def _low(source: _Source) -> NDArray[Any]:
@@ -245,6 +265,7 @@ def _finding(source: _Source, gap: tuple[int, int, float]) -> Finding:
     when = source.hours[first]
     until = source.hours[end - 1] + timedelta(hours=1)
     span = "the whole day" if whole_day else f"{when:%H:%M} to {until:%H:%M} UTC"
+    reasons = dict.fromkeys(why for why in source.unread[first:end] if why is not None)
     verb = "nothing arrived" if received == 0 else f"only {received:,} records arrived"
     return Finding(
         kind=KIND,
@@ -262,6 +283,7 @@ def _finding(source: _Source, gap: tuple[int, int, float]) -> Finding:
         n=received,
         since=source.silent_since if silent else source.today,
         since_at=None if silent else when,
+        cause="; ".join(reasons) or None,
         detail={
             "hours": str(end - first),
             "until": until.isoformat(),

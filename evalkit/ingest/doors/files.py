@@ -1,16 +1,20 @@
-"""Lines of files on disk, plain or gzip, in bounded memory; rows of tables (Parquet, CSV) come as JSON
-lines. Nothing else is parsed here."""
+"""Lines of files on disk or in a bucket, plain, gzip or zstd, in bounded memory; rows of tables
+(Parquet, CSV) come as JSON lines. Nothing else is parsed here."""
 
 from __future__ import annotations
 
 import glob
 import os
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from evalkit.errors import SourceError
 from evalkit.ingest.contract import Line
+from evalkit.ingest.doors import s3
+from evalkit.ingest.doors.packed import PIECE, DamagedError, unpacked
+from evalkit.ingest.doors.places import Bytes, Stored, StoreError
 from evalkit.ingest.doors.tables import is_table, table_lines
 
 __all__ = ["MAX_LINE_BYTES", "lines", "matching"]
@@ -19,9 +23,11 @@ __all__ = ["MAX_LINE_BYTES", "lines", "matching"]
 #: longer is a file without line breaks, and must not be held in memory.
 MAX_LINE_BYTES = 16 * 1024 * 1024
 _HEAD_BYTES = 8000
-_CHUNK = 1 << 20
-_GZIP = b"\x1f\x8b"
+#: What is read of an object at once: each read is a request.
+_OBJECT_CHUNK = 8 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
+#: So many objects in a row that cannot be read: then the store is gone, and not they.
+_GIVE_UP = 3
 
 
 def lines(
@@ -32,43 +38,69 @@ def lines(
     required: bool = True,
     remedy: str = "set required = false",
     max_bytes: int = MAX_LINE_BYTES,
+    endpoint: str | None = None,
+    ca_file: Path | None = None,
+    since: datetime | None = None,
+    missed: Callable[[str], None] | None = None,
 ) -> Iterator[Line]:
     """Every line of every file that matches, files in the order of their names.
 
     Args:
         path: a file, a folder (all files below it, but for hidden ones and such that begin with
-            `_`) or a glob (`**` for any depth).
+            `_`) or a glob (`**` for any depth); the same of objects after `s3://bucket/`.
         base: the folder that a relative path starts from; files below it are named relative to it.
         where: which key is meant, for messages: `evalkit.toml: [sources.gateway] path`.
         required: whether no match is an error; `remedy` says how it need not be one.
         max_bytes: the longest line that is handed on whole.
+        endpoint, ca_file: for buckets, as in the configuration.
+        since: objects that were written before are left out: a record is written after its event.
+        missed: told why, where a bucket or an object in it cannot be read; what can be is read.
 
     Returns:
         Lines without their line breaks; blank ones are left out, but counted in the numbers.
 
     Raises:
-        SourceError: no file matches and one is required, or a file cannot be read.
+        SourceError: no file matches and one is required, or a file cannot be read; with `missed`
+            only one on disk.
     """
-    found = matching(path, base)
+    remote = path.startswith(s3.SCHEME)
+    try:
+        found = matching(path, base, endpoint, ca_file, where)
+    except StoreError as error:
+        _miss(f"{path} cannot be listed: {error}", where, missed)
+        return
     if not found and required:
         raise SourceError(f"{where}: no file matches {path!r}. Check the folder, or {remedy}.")
-    for file in found:
-        name = _name(file, base)
-        try:
-            if is_table(file):
-                yield from table_lines(name, file, max_bytes)
-            else:
-                yield from _split(name, _chunks(file), max_bytes)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise SourceError(
-                f"{where}: {name} cannot be read ({reason}). Check its permissions."
-            ) from error
+    if not remote:
+        for file in found:
+            try:
+                yield from _lines(file, max_bytes, PIECE)
+            except OSError as error:
+                reason = error.strerror or str(error)
+                raise SourceError(
+                    f"{where}: {file.name} cannot be read ({reason}). Check its permissions."
+                ) from error
+        return
+    if since is not None:
+        found = [file for file in found if file.modified >= since.timestamp()]
+    yield from _remote(s3.ahead(found), where, max_bytes, missed)
 
 
-def matching(path: str, base: Path) -> list[Path]:
-    """The regular files that `path` means, sorted by name; a name with glob characters may be a
-    plain name."""
+def matching(
+    path: str,
+    base: Path,
+    endpoint: str | None = None,
+    ca_file: Path | None = None,
+    where: str = "",
+) -> list[Stored]:
+    """The files that `path` means, sorted by name; a name with glob characters may be a plain name.
+
+    Raises:
+        StoreError: a bucket cannot be listed.
+        ConfigError: the path or the endpoint of a bucket is none.
+    """
+    if path.startswith(s3.SCHEME):
+        return s3.matching(path, endpoint, ca_file, where)
     full = base / Path(path).expanduser()
     if full.is_dir():
         found = [
@@ -83,58 +115,57 @@ def matching(path: str, base: Path) -> list[Path]:
     else:
         # Path.glob refuses absolute patterns.
         found = [Path(name) for name in glob.glob(str(full), recursive=True)]  # noqa: PTH207
-    return sorted({file for file in found if file.is_file()}, key=lambda file: file.as_posix())
+    files = sorted({file for file in found if file.is_file()}, key=lambda file: file.as_posix())
+    return [_on_disk(file, base) for file in files]
 
 
-def _name(file: Path, base: Path) -> str:
+def _on_disk(file: Path, base: Path) -> Stored:
     try:
         name = file.relative_to(base)
     except ValueError:
         name = file
+    known = file.stat()
     # A file name may be any bytes; what is stored is text.
-    return os.fsencode(name.as_posix()).decode("utf-8", "replace")
+    text = os.fsencode(name.as_posix()).decode("utf-8", "replace")
+    return Stored(text, str(file), known.st_mtime, known.st_size, partial(_opened, file))
 
 
-class _Damaged(Exception):  # noqa: N818 - never leaves this module
-    """The archive ends or breaks here; what came before was handed on."""
+def _opened(file: Path) -> Bytes:
+    return file.open("rb")
 
 
-def _chunks(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as stream:
-        first = stream.read(_CHUNK)
-        if first.startswith(_GZIP):
-            yield from _inflated(iter(lambda: stream.read(_CHUNK), b""), first)
-            return
-        while first:
-            yield first
-            first = stream.read(_CHUNK)
+def _remote(
+    files: Iterable[Stored], where: str, max_bytes: int, missed: Callable[[str], None] | None
+) -> Iterator[Line]:
+    failed = 0
+    for file in files:
+        try:
+            yield from _lines(file, max_bytes, _OBJECT_CHUNK)
+            failed = 0
+        except StoreError as error:
+            _miss(f"{file.name} cannot be read: {error}", where, missed)
+            failed += 1
+            if failed == _GIVE_UP:
+                return
 
 
-def _inflated(more: Iterator[bytes], data: bytes) -> Iterator[bytes]:
-    """The content of one or more gzip members, a chunk at a time however well they are packed."""
-    unpack = zlib.decompressobj(wbits=31)
-    begun = False
-    while True:
-        while data:
-            begun = True
-            try:
-                out = unpack.decompress(data, _CHUNK)
-            except zlib.error as error:
-                raise _Damaged(f"the gzip archive is damaged ({error})") from error
-            if out:
-                yield out
-            if unpack.eof:
-                data = unpack.unused_data.lstrip(b"\x00")  # some writers pad members with zeros
-                unpack, begun = zlib.decompressobj(wbits=31), False
-            else:
-                data = unpack.unconsumed_tail
-        data = next(more, b"")
-        if not data:
-            break
-        if not begun:
-            data = data.lstrip(b"\x00")
-    if begun:
-        raise _Damaged("the gzip archive ends too early: it was cut, or is still being written")
+def _miss(reason: str, where: str, missed: Callable[[str], None] | None) -> None:
+    if missed is None:
+        raise SourceError(f"{where}: {reason}. Check the bucket, the endpoint and the credentials.")
+    missed(reason)
+
+
+def _lines(file: Stored, max_bytes: int, size: int) -> Iterator[Line]:
+    with file.open() as stream:
+        if is_table(file.name, stream):
+            yield from table_lines(file.name, stream, max_bytes)
+        else:
+            yield from _split(file.name, unpacked(_chunks(stream, size)), max_bytes)
+
+
+def _chunks(stream: Bytes, size: int) -> Iterator[bytes]:
+    while chunk := stream.read(size):
+        yield chunk
 
 
 def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -179,7 +210,7 @@ def _split(name: str, chunks: Iterator[bytes], max_bytes: int) -> Iterator[Line]
                     held = [b"".join(held)[:_HEAD_BYTES]]
                 else:
                     held = [last[:_HEAD_BYTES]]
-    except _Damaged as damage:
+    except DamagedError as damage:
         problem = str(damage)
     if problem is not None:
         # One reject says both that a line is cut and that nothing after it could be read.

@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import base64
 import csv
-import gzip
-import zlib
+import io
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,29 +16,34 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from evalkit.ingest.contract import Line
+from evalkit.ingest.doors.packed import PIECE, DamagedError, Joined, unpacked
+from evalkit.ingest.doors.places import Bytes, StoreError
 
 __all__ = ["is_table", "table_lines"]
 
 _PARQUET = b"PAR1"
-_GZIP = b"\x1f\x8b"
+_PACKED = (".gz", ".zst")
 _CSV = {".csv": ",", ".tsv": "\t"}
 _BATCH_ROWS = 256
 _RAW_BYTES = 8000
 
 
-def is_table(file: Path) -> bool:
-    """Whether a file is Parquet (by its content) or CSV (by its name, for it has no mark).
+def is_table(name: str, stream: Bytes) -> bool:
+    """Whether a file is Parquet (by its content) or CSV (by its name, for it has no mark); `stream`
+    stands at its beginning, before and after.
 
     Raises:
         OSError: it cannot be read.
     """
-    if _delimiter(file) is not None:
+    if _delimiter(name) is not None:
         return True
-    with file.open("rb") as stream:
-        return stream.read(4) == _PARQUET
+    mark = stream.read(4)
+    if mark:  # what has no content may be a device, which cannot go back
+        stream.seek(0)
+    return mark == _PARQUET
 
 
-def table_lines(name: str, file: Path, max_bytes: int) -> Iterator[Line]:
+def table_lines(name: str, stream: Bytes, max_bytes: int) -> Iterator[Line]:
     """Each row as an object of its columns, on a line with its place in the table, from 1.
 
     Missing values are null. A file that breaks off gives the rows before, and a line that says so.
@@ -48,8 +51,8 @@ def table_lines(name: str, file: Path, max_bytes: int) -> Iterator[Line]:
     Raises:
         OSError: the file cannot be read.
     """
-    delimiter = _delimiter(file)
-    rows = _parquet(file) if delimiter is None else _csv(file, delimiter, max_bytes)
+    delimiter = _delimiter(name)
+    rows = _parquet(stream) if delimiter is None else _csv(stream, delimiter, max_bytes)
     number = 0
     for row in rows:
         number += 1
@@ -67,22 +70,25 @@ def table_lines(name: str, file: Path, max_bytes: int) -> Iterator[Line]:
         yield Line(name, number, data, problem)
 
 
-def _delimiter(file: Path) -> str | None:
-    name = file.name.lower().removesuffix(".gz")
+def _delimiter(name: str) -> str | None:
+    name = name.lower()
+    for end in _PACKED:
+        name = name.removesuffix(end)
     return next((mark for end, mark in _CSV.items() if name.endswith(end)), None)
 
 
-def _parquet(file: Path) -> Iterator[dict[str, Any] | str]:
+def _parquet(stream: Bytes) -> Iterator[dict[str, Any] | str]:
     try:
-        with file.open("rb") as stream:
-            reader = pq.ParquetFile(stream)
-            maps = {field.name for field in reader.schema_arrow if pa.types.is_map(field.type)}
-            for batch in reader.iter_batches(_BATCH_ROWS, use_threads=False):
-                for row in _rows(batch):
-                    for column in maps & row.keys():
-                        row[column] = dict(row[column] or ())
-                    yield row
-    except (pa.ArrowException, OverflowError, ValueError) as error:
+        reader = pq.ParquetFile(stream)
+        maps = {field.name for field in reader.schema_arrow if pa.types.is_map(field.type)}
+        for batch in reader.iter_batches(_BATCH_ROWS, use_threads=False):
+            for row in _rows(batch):
+                for column in maps & row.keys():
+                    row[column] = dict(row[column] or ())
+                yield row
+    except (pa.ArrowException, OverflowError, ValueError, OSError) as error:
+        if isinstance(error, StoreError) or getattr(error, "errno", None) is not None:
+            raise  # the place failed, and not the file
         yield f"the Parquet file is damaged ({str(error)[:200]})"
 
 
@@ -99,30 +105,31 @@ def _values(column: pa.Array) -> list[Any]:
     return found
 
 
-def _csv(file: Path, delimiter: str, max_bytes: int) -> Iterator[dict[str, Any] | str]:
-    with file.open("rb") as stream:
-        packed = stream.read(2) == _GZIP
+def _csv(stream: Bytes, delimiter: str, max_bytes: int) -> Iterator[dict[str, Any] | str]:
     # Only the standard library reads quoted fields with line breaks from a stream.
-    options: dict[str, Any] = {"encoding": "utf-8-sig", "errors": "replace", "newline": ""}
-    with gzip.open(file, "rt", **options) if packed else file.open("r", **options) as text:
-        try:
-            # A field may be a whole prompt, and a forgotten quote makes one of the rest of the file.
-            csv.field_size_limit(max_bytes)
-            reader = csv.reader(
-                (line.replace("\x00", "\ufffd") for line in text), delimiter=delimiter
-            )
-            header = next(reader, None)
-            for fields in reader:
-                if header is None or not fields:
-                    continue
-                if len(fields) != len(header):
-                    yield f"a row of {len(fields)} fields in a table of {len(header)} columns"
-                else:
-                    yield {
-                        key: value or None for key, value in zip(header, fields, strict=True) if key
-                    }
-        except (csv.Error, EOFError, gzip.BadGzipFile, zlib.error) as error:
-            yield f"the table is damaged ({error})"
+    content = io.BufferedReader(Joined(unpacked(iter(lambda: stream.read(PIECE), b""))), PIECE)
+    text = io.TextIOWrapper(content, encoding="utf-8-sig", errors="replace", newline="")
+    try:
+        # A field may be a whole prompt, and a forgotten quote makes one of the rest of the file.
+        csv.field_size_limit(max_bytes)
+        reader = csv.reader(_bounded(text, max_bytes), delimiter=delimiter)
+        header = next(reader, None)
+        for fields in reader:
+            if header is None or not fields:
+                continue
+            if len(fields) != len(header):
+                yield f"a row of {len(fields)} fields in a table of {len(header)} columns"
+            else:
+                yield {key: value or None for key, value in zip(header, fields, strict=True) if key}
+    except (csv.Error, DamagedError) as error:
+        yield f"the table is damaged ({error})"
+
+
+def _bounded(text: io.TextIOWrapper, most: int) -> Iterator[str]:
+    while line := text.readline(most + 1):
+        if len(line) > most:
+            raise csv.Error(f"a line longer than {most:,} characters")
+        yield line.replace("\x00", "\ufffd")
 
 
 def _plain(value: object) -> Any:
@@ -130,8 +137,9 @@ def _plain(value: object) -> Any:
         return value.replace(tzinfo=UTC).isoformat() if value.tzinfo is None else value.isoformat()
     if isinstance(value, date | time):
         return value.isoformat()
-    if isinstance(value, Decimal):
-        return float(value)
+    if isinstance(value, Decimal):  # a whole one may be an id, with more digits than a float holds
+        is_whole = value.is_finite() and value == value.to_integral_value() and abs(value) < 2**63
+        return int(value) if is_whole else float(value)
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, bytes):

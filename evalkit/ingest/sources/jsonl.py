@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from evalkit.config import SourceSettings
+from evalkit.ingest.columns import UnfitError, columns_of
 from evalkit.ingest.contract import RecordError, Row
 from evalkit.ingest.fields import attributes_of
 from evalkit.ingest.linewise import line_source
@@ -15,7 +17,7 @@ from evalkit.ingest.prompts import Conversation, fingerprint
 from evalkit.ingest.times import time_of
 from evalkit.schema import INTERACTIONS
 
-__all__ = ["SOURCE", "parse"]
+__all__ = ["SOURCE", "parse", "whole"]
 
 #: Gives the value as Arrow wants it, or raises ValueError with what it should be.
 _Check = Callable[[Any], Any]
@@ -58,10 +60,12 @@ def parse(record: dict[str, Any], settings: SourceSettings) -> list[Row]:
     if "source_id" in row and (not row["source_id"] or row["source_id"].isspace()):
         del row["source_id"]
     if "prompt_fingerprint" not in row and "system_prompt" in row:
-        row["prompt_fingerprint"] = fingerprint(
-            Conversation(row["system_prompt"], [], None, None), None
-        )
+        row["prompt_fingerprint"] = _fingerprint(row["system_prompt"])
     return [row]
+
+
+def _fingerprint(system_prompt: str) -> str | None:
+    return fingerprint(Conversation(system_prompt, [], None, None), None)
 
 
 def _check_of(type_: pa.DataType) -> _Check:
@@ -164,4 +168,24 @@ _CHECKS: dict[str, _Check] = {
 
 _TEXTS = frozenset(name for name, check in _CHECKS.items() if check is _text)
 
-SOURCE = line_source("jsonl", parse, __name__)
+_EVALKITS = _IGNORED - {"started_at"}
+
+
+def whole(records: list[dict[str, Any]]) -> dict[str, pa.Array]:
+    """What `parse` says of many records, where all of their values are plainly what they should
+    be."""
+    columns = columns_of(records, _EVALKITS)
+    ids = columns.get("source_id")
+    if ids is not None and any(id_ == "" or (id_ and id_.isspace()) for id_ in ids.to_pylist()):
+        raise UnfitError("source_id")
+    prompts = columns.get("system_prompt")
+    if prompts is not None:
+        distinct = prompts.dictionary_encode()
+        hashes = [_fingerprint(prompt) for prompt in distinct.dictionary.to_pylist()]
+        hashed = pa.array(hashes, pa.string()).take(distinct.indices)
+        given = columns.get("prompt_fingerprint")
+        columns["prompt_fingerprint"] = hashed if given is None else pc.coalesce(given, hashed)
+    return columns
+
+
+SOURCE = line_source("jsonl", parse, __name__, whole)

@@ -1,21 +1,24 @@
-"""Langfuse exports: observations (current and legacy), traces and scores, one JSON object a line,
-with the manifests that say which files are whole."""
+"""Langfuse: observations (current and legacy), traces and scores, one JSON object a line, from its
+exports with their manifests or from its API."""
 
 from __future__ import annotations
 
+import base64
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from evalkit.ingest.contract import Line, RecordError, Reject, Window
+from evalkit.config import SourceSettings
+from evalkit.ingest.contract import Api, Client, RecordError, Window
 from evalkit.ingest.dialects.messages import answers_of, chat_of, documents_of, loaded, plain_text
-from evalkit.ingest.fields import Fields
+from evalkit.ingest.fields import Fields, decimal_of
+from evalkit.ingest.manifests import checked
 from evalkit.ingest.otlp_json import time_ns_of
-from evalkit.ingest.records import excerpt
+from evalkit.ingest.paging import by_token, stamp
+from evalkit.ingest.records import time_in
 from evalkit.ingest.spans import Answer, Kind, Meaning, Span, Usage
 from evalkit.ingest.times import time_of
 from evalkit.ingest.tracewise import Place, TraceFormat, Updated, trace_source
@@ -46,6 +49,8 @@ _KINDS: Mapping[str, Kind] = {
 #: Observations and traces of Langfuse's own evaluations.
 _OWN = "langfuse-"
 _TRACE = "trace"
+#: Names that only the API uses.
+_OF_THE_API = ("traceId", "startTime", "sessionId", "subject", "dataType")
 _RETRIEVAL = re.compile(r"retriev|search|vector", re.IGNORECASE)
 _CAMEL = re.compile(r"(?<=[a-z0-9])([A-Z])")
 #: What a trace tells of each of its observations, where these do not themselves.
@@ -53,8 +58,12 @@ _SHARED = ("user_id", "session_id", "environment", "release", "tags", "version")
 _ANSWER_KEYS = frozenset(
     {"role", "content", "message", "choices", "messages", "text", "parts", "tool_calls", "refusal"}
 )
-_MANIFESTS = "/manifests/"
-_LONGEST_MANIFEST = 4 * 1024 * 1024
+_API = "/api/public"
+_PAGE = 500
+_GROUPS = "core,basic,time,io,metadata,model,usage,prompt,metrics,trace_context"
+#: More is not given.
+_PAGE_OF_SCORES = 100
+_GROUPS_OF_SCORES = "details,subject,annotation"
 
 
 def place(record: dict[str, Any]) -> Place | None:
@@ -67,11 +76,7 @@ def place(record: dict[str, Any]) -> Place | None:
     if kind == "score":
         trace = fields.text("trace_id")
         return None if trace is None else Place(trace, time_of(record.get("timestamp")))
-    name = "start_time" if kind == "observation" else "timestamp"
-    time = time_of(record.get(name))
-    if time is None:
-        found = record.get(name) is not None
-        raise RecordError(f"{name}: is no time" if found else f"{name}: missing")
+    time = time_in(record, "start_time" if kind == "observation" else "timestamp")
     id_ = fields.text("id")
     if id_ is None:
         raise RecordError("id: missing", time)
@@ -210,9 +215,17 @@ def usage_of(details: Mapping[str, Any]) -> Usage | None:
 
 def _named(record: dict[str, Any]) -> dict[str, Any]:
     """The record with the column names of the export, also where it came from the REST API."""
-    if not ("traceId" in record or "startTime" in record or "sessionId" in record):
+    if not any(name in record for name in _OF_THE_API):
         return record
-    return {_CAMEL.sub(r"_\1", name).lower(): value for name, value in record.items()}
+    named = {_CAMEL.sub(r"_\1", name).lower(): value for name, value in record.items()}
+    subject = named.pop("subject", None)
+    if isinstance(subject, dict):  # a score, as version 3 gives it: one value of any type
+        kind, id_ = subject.get("kind"), subject.get("id")
+        named["trace_id"] = id_ if kind == _TRACE else subject.get("traceId")
+        named["observation_id"] = id_ if kind == "observation" else None
+        if isinstance(named.get("value"), str):
+            named["string_value"], named["value"] = named["value"], None
+    return named
 
 
 def _unfolded(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -335,25 +348,14 @@ def _answers(got: object, raw: object) -> tuple[Answer, ...] | None:
 def _cost(fields: Fields) -> float | None:
     """The cost; 0 without any detail is what Langfuse says where it knows no price."""
     details = fields.object("cost_details") or {}
-    cost = _decimal(fields.rest.pop("total_cost", None))
+    cost = decimal_of(fields.rest.pop("total_cost", None))
     if cost is None:
-        cost = _decimal(details.get("total"))
+        cost = decimal_of(details.get("total"))
     return None if cost == 0 and not details else cost
 
 
-def _decimal(value: object) -> float | None:
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value - value != 0:
-        return None
-    return float(value)
-
-
 def _count(value: object) -> int | None:
-    number = _decimal(value)
+    number = decimal_of(value)
     return int(number) if number is not None and 0 <= number < 2**53 else None
 
 
@@ -381,49 +383,34 @@ def _rest(fields: Fields) -> dict[str, Any]:
     }
 
 
-# ── manifests
+# ── the API
 
 
-def checked(lines: Iterable[Line], window: Window) -> Iterator[Line | Reject]:
-    """The lines of all files but manifests, whose row counts are compared with what was read."""
-    read: Counter[str] = Counter()
-    manifests: dict[str, list[Line]] = {}
-    for line in lines:
-        if _MANIFESTS in f"/{line.file}" and line.file.endswith(".json"):
-            held = manifests.setdefault(line.file, [])
-            if sum(len(one.data) for one in held) <= _LONGEST_MANIFEST:
-                held.append(line)
-            continue
-        read[_key(line.file)] += 1
-        yield line
-    for file, held in manifests.items():
-        yield from _wrong(file, b"\n".join(line.data for line in held), read, window)
+def _fetch(settings: SourceSettings, window: Window, client: Client) -> Iterator[dict[str, Any]]:
+    """Observations that began in the window, then scores that were given in it."""
+    start, end = stamp(window.start), stamp(window.end, up=True)
+    bounds = {"fromStartTime": start, "toStartTime": end}
+    asked = {"limit": str(_PAGE), "fields": _GROUPS, **bounds}
+    yield from _pages(client, f"{_API}/v2/observations", asked)
+    bounds = {"fromTimestamp": start, "toTimestamp": end}
+    asked = {"limit": str(_PAGE_OF_SCORES), "fields": _GROUPS_OF_SCORES, **bounds}
+    yield from _pages(client, f"{_API}/v3/scores", asked)
 
 
-def _wrong(file: str, data: bytes, read: Counter[str], window: Window) -> Iterator[Reject]:
-    try:
-        manifest = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        yield Reject(file, 1, f"a manifest that is not valid JSON: {error}", excerpt(data))
-        return
-    fields = Fields(manifest)
-    near = fields.time("maxTimestamp")
-    if near is not None and not window.holds(near):
-        return
-    for entry in fields.items("files") or []:
-        one = Fields(entry)
-        key, count = one.text("key"), one.count("rowCount")
-        if key is None:
-            continue
-        found = read[_key(key)]
-        if count is not None and found != count:
-            reason = f"{key}: the manifest counts {count:,} rows, {found:,} were read"
-            yield Reject(file, 1, reason, excerpt(orjson.dumps(entry)), near)
+def _pages(client: Client, path: str, asked: dict[str, str]) -> Iterator[dict[str, Any]]:
+    def ask(cursor: str | None) -> Any:
+        return client.get(path, asked if cursor is None else {**asked, "cursor": cursor})
+
+    return by_token(ask, ("data",), ("meta", "cursor"))
 
 
-def _key(path: str) -> str:
-    """Project, table and name of a file: what a manifest's key and a local copy have in common."""
-    return "/".join(path.split("/")[-3:])
+def _headers(_: SourceSettings, key: str | None, secret: str | None) -> dict[str, str]:
+    """The public key is the name, the secret key the password."""
+    both = f"{key or ''}:{secret or ''}".encode()
+    return {"Authorization": f"Basic {base64.b64encode(both).decode()}"}
 
 
-SOURCE = trace_source("langfuse", TraceFormat(place, spans, meaning_of), ABOUT, __name__, checked)
+SOURCE = replace(
+    trace_source("langfuse", TraceFormat(place, spans, meaning_of), ABOUT, __name__, checked),
+    api=Api(_fetch, _headers, probe=f"{_API}/projects"),
+)

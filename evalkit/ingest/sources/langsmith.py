@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from evalkit.ingest.contract import RecordError
-from evalkit.ingest.dialects.messages import answers_of, chat_of, documents_of, loaded, plain_text
-from evalkit.ingest.fields import Fields
+from evalkit.config import SourceSettings
+from evalkit.errors import ConfigError
+from evalkit.ingest.contract import Api, Client, RecordError, Window
+from evalkit.ingest.dialects.calls import (
+    ANSWERED,
+    ASKED,
+    answers_got,
+    documents_got,
+    messages_given,
+    model_got,
+    text_in,
+    usage_got,
+    usages_in,
+)
+from evalkit.ingest.dialects.messages import loaded
+from evalkit.ingest.fields import Fields, decimal_of
 from evalkit.ingest.otlp_json import time_ns_of
-from evalkit.ingest.spans import Answer, Kind, Meaning, Span, Usage
+from evalkit.ingest.paging import by_token, listed, stamp
+from evalkit.ingest.records import time_in
+from evalkit.ingest.spans import Kind, Meaning, Span, Usage
 from evalkit.ingest.times import time_of
 from evalkit.ingest.tracewise import Place, TraceFormat, Updated, trace_source
 
@@ -35,18 +50,7 @@ _KINDS: Mapping[str, Kind] = {
     "prompt": "prompt",
     "parser": "other",
 }
-_ROLES = {
-    "human": "user",
-    "ai": "assistant",
-    "system": "system",
-    "tool": "tool",
-    "function": "tool",
-    "developer": "developer",
-}
 _CONVERSATION = ("thread_id", "session_id", "conversation_id")
-#: Of several texts in an object, the one that was asked, and the one that was answered.
-_ASKED = ("question", "input", "query", "user_input")
-_ANSWERED = ("answer", "output", "response", "result")
 #: Sums, copies and links; addresses of offloaded payloads are signed, and so secrets.
 _DROPPED = frozenset(
     {
@@ -60,7 +64,16 @@ _DROPPED = frozenset(
 )  # fmt: skip
 _ERROR = re.compile(r"\s*([A-Za-z_][\w.]{0,99})(?=[(:])")
 _UUID_CHARACTERS = 36
-_MAX_ITEMS = 10_000
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_API = "/api/v1"
+_PAGE = 100
+_SELECTED = (
+    "id", "trace_id", "parent_run_id", "dotted_order", "session_id", "name", "run_type", "start_time",
+    "end_time", "first_token_time", "inputs", "outputs", "extra", "error", "status", "tags",
+    "prompt_tokens", "completion_tokens", "total_tokens", "prompt_token_details",
+    "completion_token_details", "total_cost", "prompt_cost", "completion_cost", "feedback_stats",
+    "reference_example_id", "in_dataset", "inputs_s3_urls", "outputs_s3_urls",
+)  # fmt: skip
 
 
 def place(record: dict[str, Any]) -> Place | None:
@@ -69,12 +82,9 @@ def place(record: dict[str, Any]) -> Place | None:
     if _is_feedback(record):
         trace = fields.text("trace_id", "run_id")
         return None if trace is None else Place(trace, time_of(record.get("created_at")))
-    time = time_of(record.get("start_time"))
-    if time is None:
-        if "run_type" not in record and "start_time" not in record:
-            raise RecordError("neither run nor feedback")
-        found = record.get("start_time") is not None
-        raise RecordError("start_time: is no time" if found else "start_time: missing")
+    if "run_type" not in record and "start_time" not in record:
+        raise RecordError("neither run nor feedback")
+    time = time_in(record, "start_time")
     id_ = fields.text("id")
     if id_ is None:
         raise RecordError("id: missing", time)
@@ -114,7 +124,7 @@ def meaning_of(span: Span) -> Meaning:
     asked_with = Fields(extra.object("invocation_params"))
     given, cut = loaded(fields.rest.pop("inputs", None))
     got, cut_out = loaded(fields.rest.pop("outputs", None))
-    answers = _answers(got) if kind == "llm" else None
+    answers = answers_got(got) if kind == "llm" else None
     first = time_ns_of(fields.rest.pop("first_token_time", None))
     model = meta.text("ls_model_name")
     requested = asked_with.text("model", "model_name")
@@ -125,7 +135,7 @@ def meaning_of(span: Span) -> Meaning:
         value = Fields(one).number("avg")
         if value is not None and name not in named:
             said.append({"name": name, "value": value})
-    cost = _decimal(fields.rest.pop("total_cost", None))
+    cost = decimal_of(fields.rest.pop("total_cost", None))
     offloaded = [
         name
         for name, value in (("inputs", given), ("outputs", got))
@@ -134,16 +144,16 @@ def meaning_of(span: Span) -> Meaning:
     usage = _usage(fields, meta, got)
     return Meaning(
         kind=kind,
-        messages=_messages(given) if kind == "llm" else None,
+        messages=messages_given(given) if kind == "llm" else None,
         answers=answers,
-        input_text=_text(given, _ASKED),
-        output_text=_text(got, _ANSWERED),
-        query=_text(given, _ASKED) if kind == "retrieval" else None,
-        documents=_documents(got) if kind in ("retrieval", "tool") else None,
+        input_text=text_in(given, ASKED),
+        output_text=text_in(got, ANSWERED),
+        query=text_in(given, ASKED) if kind == "retrieval" else None,
+        documents=documents_got(got) if kind in ("retrieval", "tool") else None,
         usage=usage,
         cost_usd=cost or None,
         provider=meta.text("ls_provider"),
-        model=_served(got) or model or requested,
+        model=model_got(got) or model or requested,
         requested_model=requested,
         session_id=meta.text(*_CONVERSATION),
         user_id=meta.text("user_id"),
@@ -215,110 +225,6 @@ def _said(record: dict[str, Any], trace: str) -> Iterator[tuple[str, dict[str, A
     yield fields.text("run_id") or trace, said
 
 
-# ── texts
-
-
-def _messages(given: object) -> list[dict[str, Any]] | None:
-    if isinstance(given, dict):
-        for name in ("messages", "prompt", "prompts", "input"):
-            if name in given:
-                given = given[name]
-                break
-    if isinstance(given, list):
-        given = given[0] if len(given) == 1 and isinstance(given[0], list) else given
-        return chat_of([_message(one) for one in given[:_MAX_ITEMS]])
-    return chat_of(_message(given) if isinstance(given, dict) else given)
-
-
-def _message(value: object) -> object:
-    """A message of OpenAI's or of LangChain's shape as a dict of role and content."""
-    if isinstance(value, list) and len(value) == 2 and all(isinstance(one, str) for one in value):
-        return {"role": _ROLES.get(value[0], value[0]), "content": value[1]}
-    if not isinstance(value, dict):
-        return value
-    inner = value.get("kwargs", value.get("data"))
-    names = value.get("id")
-    name = names[-1] if isinstance(names, list) and names else value.get("type")
-    if isinstance(inner, dict):
-        value = inner
-        name = inner.get("type") if isinstance(inner.get("type"), str) else name
-    if isinstance(value.get("role"), str):
-        role = value["role"]
-    else:
-        word = name if isinstance(name, str) else ""
-        word = word.removesuffix("Chunk").removesuffix("Message").lower()
-        role = _ROLES.get(word, "user")
-    return {**value, "role": role}
-
-
-def _answers(got: object) -> tuple[Answer, ...] | None:
-    if not isinstance(got, dict):
-        return answers_of(got)
-    if isinstance(got.get("generations"), list):
-        groups = [
-            one
-            for group in got["generations"]
-            for one in (group if isinstance(group, list) else [group])
-        ]
-        return tuple(_generation(one) for one in groups[:_MAX_ITEMS]) or None
-    if isinstance(got.get("choices"), list):
-        return answers_of(got["choices"])
-    messages = got.get("messages", got.get("message"))
-    if isinstance(messages, list):
-        messages = [
-            one for group in messages for one in (group if isinstance(group, list) else [group])
-        ]
-        messages = messages[-1] if messages else None
-    if messages is None:
-        messages = got.get("output", got if "content" in got or "kwargs" in got else None)
-    if isinstance(messages, dict):
-        answers = answers_of([_message(messages)])
-        return tuple(_finished(one, messages) for one in answers or ()) or None
-    return answers_of(messages)
-
-
-def _generation(value: object) -> Answer:
-    if not isinstance(value, dict):
-        return Answer(value if isinstance(value, str) else None)
-    raw = value.get("message")
-    message = _message(raw) if isinstance(raw, dict) else {}
-    found = (answers_of([message]) or (Answer(None),))[0]
-    if found.text is None and isinstance(value.get("text"), str):
-        found = replace(found, text=value["text"])
-    info = Fields(value.get("generation_info")).text("finish_reason", "stop_reason")
-    return _finished(replace(found, finish_reason=found.finish_reason or info), message)
-
-
-def _finished(answer: Answer, message: object) -> Answer:
-    if answer.finish_reason is not None or not isinstance(message, dict):
-        return answer
-    inner = message.get("kwargs")
-    about = (inner if isinstance(inner, dict) else message).get("response_metadata")
-    return replace(answer, finish_reason=Fields(about).text("finish_reason", "stop_reason"))
-
-
-def _documents(got: object) -> list[dict[str, Any]] | None:
-    if isinstance(got, dict) and "documents" not in got:
-        got = got.get("output", got)
-    if isinstance(got, dict):
-        got = got.get("documents")
-    if not isinstance(got, list):
-        return None
-    return documents_of(
-        [
-            one["kwargs"] if isinstance(one, dict) and isinstance(one.get("kwargs"), dict) else one
-            for one in got
-        ]
-    )
-
-
-def _text(value: object, names: Iterable[str]) -> str | None:
-    text = plain_text(value)
-    if text is None and isinstance(value, dict):
-        text = next((value[n] for n in names if isinstance(value.get(n), str)), None)
-    return text if text and text.strip() else None
-
-
 # ── figures
 
 
@@ -330,76 +236,7 @@ def _usage(fields: Fields, meta: Fields, got: object) -> Usage | None:
         "input_token_details": fields.object("prompt_token_details"),
         "output_token_details": fields.object("completion_token_details"),
     }
-    places: list[object] = [*_told(got), meta.object("usage_metadata"), sums]
-    for one in places:
-        usage = Fields(one)
-        sent, came = usage.count("input_tokens"), usage.count("output_tokens")
-        if not sent and not came:  # zeros stand for "not told"
-            continue
-        read = Fields(usage.object("input_token_details"))
-        made = Fields(usage.object("output_token_details"))
-        return Usage(
-            input=sent,
-            cached=read.count("cache_read"),
-            written=read.count("cache_creation"),
-            output=came,
-            reasoning=made.count("reasoning"),
-        )
-    return None
-
-
-def _told(got: object) -> Iterator[object]:
-    if isinstance(got, dict):
-        yield got.get("usage_metadata")
-        for message in _inner_messages(got):
-            yield message.get("usage_metadata")
-        usage = got.get("usage")
-        if isinstance(usage, dict):  # OpenAI's own
-            read = usage.get("prompt_tokens_details")
-            yield {
-                "input_tokens": usage.get("prompt_tokens"),
-                "output_tokens": usage.get("completion_tokens"),
-                "input_token_details": {"cache_read": Fields(read).count("cached_tokens")},
-                "output_token_details": {
-                    "reasoning": Fields(usage.get("completion_tokens_details")).count(
-                        "reasoning_tokens"
-                    )
-                },
-            }
-
-
-def _inner_messages(got: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    generations = got.get("generations")
-    for group in generations if isinstance(generations, list) else [got.get("output"), got]:
-        for one in group if isinstance(group, list) else [group]:
-            message = one.get("message", one) if isinstance(one, dict) else None
-            if isinstance(message, dict):
-                inner = message.get("kwargs")
-                yield inner if isinstance(inner, dict) else message
-
-
-def _served(got: object) -> str | None:
-    """The model as the response names it."""
-    if not isinstance(got, dict):
-        return None
-    if "choices" in got:
-        return Fields(got).text("model")
-    for message in _inner_messages(got):
-        found = Fields(message.get("response_metadata")).text("model_name", "model")
-        if found is not None:
-            return found
-    return Fields(got.get("llm_output")).text("model_name", "model")
-
-
-def _decimal(value: object) -> float | None:
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value - value != 0:
-        return None
-    return float(value) if abs(value) < 1e12 else None
+    return usage_got(*usages_in(got), meta.object("usage_metadata"), sums)
 
 
 def _error(message: str | None) -> str | None:
@@ -420,4 +257,48 @@ def _rest(fields: Fields, meta: Fields, asked_with: Fields) -> dict[str, Any]:
     }
 
 
-SOURCE = trace_source("langsmith", TraceFormat(place, spans, meaning_of), ABOUT, __name__)
+# ── the API
+
+
+def _fetch(settings: SourceSettings, window: Window, client: Client) -> Iterator[dict[str, Any]]:
+    """Runs that began in the window, a hundred a page, which is the most that is given."""
+    project = _project(settings, client)
+
+    def ask(cursor: str | None) -> Any:
+        body = {
+            "session": [project],
+            "start_time": stamp(window.start),
+            "filter": f'lt(start_time, "{stamp(window.end, up=True)}")',
+            "order": "asc",
+            "limit": _PAGE,
+            "select": list(_SELECTED),
+        }
+        return client.post(
+            f"{_API}/runs/query", body if cursor is None else {**body, "cursor": cursor}
+        )
+
+    return by_token(ask, ("runs",), ("cursors", "next"))
+
+
+def _project(settings: SourceSettings, client: Client) -> str:
+    """The id of the project that the configuration names."""
+    name = settings.project
+    if name is None:
+        raise ConfigError("langsmith: no project. Name one with project, by its name or id.")
+    if _UUID.fullmatch(name):
+        return name
+    for one in listed(client.get(f"{_API}/sessions", {"name": name})):
+        id_ = Fields(one).text("id")
+        if one.get("name") == name and id_ is not None:
+            return id_
+    raise ConfigError(f"langsmith: no project is called {name!r}. Check project and the key.")
+
+
+def _headers(_: SourceSettings, key: str | None, __: str | None) -> dict[str, str]:
+    return {} if key is None else {"x-api-key": key}
+
+
+SOURCE = replace(
+    trace_source("langsmith", TraceFormat(place, spans, meaning_of), ABOUT, __name__),
+    api=Api(_fetch, _headers, probe=f"{_API}/sessions"),
+)

@@ -1,13 +1,14 @@
-"""LiteLLM's StandardLoggingPayload: what its S3, GCS and custom callbacks write, one call an
-object."""
+"""LiteLLM's StandardLoggingPayload, which its S3, GCS and custom callbacks write, and the rows of its
+table `LiteLLM_SpendLogs`: one call each."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from evalkit.config import SourceSettings
-from evalkit.ingest.contract import RecordError, Row
+from evalkit.ingest.contract import Query, RecordError, Row
 from evalkit.ingest.fields import Fields, attributes_of
 from evalkit.ingest.linewise import line_source
 from evalkit.ingest.openai_shapes import (
@@ -22,6 +23,7 @@ from evalkit.ingest.openai_shapes import (
 )
 from evalkit.ingest.parts import contexts_of
 from evalkit.ingest.prompts import conversation_of, fingerprint
+from evalkit.ingest.spend_logs import SELECT, WATERMARK, is_spend_log, payload_of
 
 __all__ = ["SOURCE", "parse"]
 
@@ -34,21 +36,22 @@ _PLACES = ("spend_logs_metadata", "requester_metadata")
 
 def parse(record: dict[str, Any], settings: SourceSettings) -> list[Row]:
     """LiteLLM's StandardLoggingPayload, one JSON object a line: `{"id", "call_type", "status",
-    "startTime", "messages", "response", "metadata", ...}`.
+    "startTime", "messages", "response", "metadata", ...}`; or the rows of its table
+    `LiteLLM_SpendLogs`, from the database or an export.
 
     Contexts are the results of the proxy's vector store searches, else what tools gave back.
     Latency is the end minus the start, for `response_time` is the time to the first token where the
     answer was streamed. A logged cost of 0 for a call with tokens that no cache answered is an
     unknown one: the proxy writes 0 for models without a price.
     """
-    top = Fields(record)
+    top = Fields(payload_of(record) if is_spend_log(record) else record)
     started, ended = top.time("startTime"), top.time("endTime")
     first = top.time("completionStartTime")
     if started is None:
         found = top.rest.get("startTime") is not None
         raise RecordError("startTime: is no time" if found else "no startTime")
     call_type = top.text("call_type")
-    if call_type is None and not {"messages", "response", "model", "status"} & record.keys():
+    if call_type is None and not {"messages", "response", "model", "status"} & top.rest.keys():
         raise RecordError("no call: neither call_type nor messages, response, model or status")
     meta = Fields(top.object("metadata"))
     more = [Fields(meta.object(name)) for name in _PLACES]
@@ -101,7 +104,7 @@ def parse(record: dict[str, Any], settings: SourceSettings) -> list[Row]:
         # An answer that was not streamed begins when it ends: that says nothing.
         "ttft_ms": None if first == ended else _between(started, first),
         "stages": _stages(searches, started, ended),
-        "truncated": True if _is_cut(talk.system, talk.query, said) else None,
+        "truncated": True if _is_cut(messages, contexts, said) else None,
     }
     answers = [_failure(top)] if failed else answers_of(got, None, None)
     if said is not None and not failed:
@@ -124,6 +127,8 @@ def parse(record: dict[str, Any], settings: SourceSettings) -> list[Row]:
         one = {**row, **answer, "attributes": {**attributes, **own}}
         if one.get("response") == _REDACTED:
             one["response"] = None
+        if _is_cut(one.get("response")):
+            one["truncated"] = True
         if index == 0:
             one |= usage
         else:  # the call is counted and paid once, however many answers it gave
@@ -246,8 +251,19 @@ def _is_true(value: object) -> bool:
     return value is True or (isinstance(value, str) and value.lower() == "true")
 
 
-def _is_cut(*texts: str | None) -> bool:
-    return any(text is not None and _CUT in text for text in texts)
+def _is_cut(*found: Any) -> bool:
+    """Whether any text in there was cut by the proxy."""
+    waiting = list(found)
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            if _CUT in value:
+                return True
+        elif isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    return False
 
 
-SOURCE = line_source("litellm", parse, __name__)
+SOURCE = replace(line_source("litellm", parse, __name__), query=Query(SELECT, WATERMARK))

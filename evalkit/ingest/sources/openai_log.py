@@ -4,6 +4,7 @@ and responses, captured streams."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from evalkit.config import SourceSettings
@@ -28,8 +29,9 @@ __all__ = ["SOURCE", "parse"]
 _TIMES = ("timestamp", "created_at", "started_at", "start_time", "time")
 _REQUESTS = ("request", "request_body", "req")
 _RESPONSES = ("response", "response_body", "res")
-#: Objects that the API itself keeps, and which of their fields are the request and the response.
-_STORED = frozenset({"chat.completion", "response", "text_completion"})
+#: Objects that the API itself keeps, and which of their fields are the request and the response. A
+#: tuple: what a record calls itself may be no text.
+_STORED = ("chat.completion", "response", "text_completion")
 _ASKED = frozenset(
     {
         "messages",
@@ -146,6 +148,7 @@ def parse(record: dict[str, Any], settings: SourceSettings) -> list[Row]:
     source_id = result_id if source_id is None else source_id
     usage = usage_of(Fields(got.object("usage")))
     answers = answers_of(got, top.rest.pop("error", None), status_code)
+    tier = got.text("service_tier")
     # What nobody asked for is kept as text; what was asked for twice (defaults, fallbacks) keeps
     # its first reading.
     attributes = {
@@ -161,9 +164,11 @@ def parse(record: dict[str, Any], settings: SourceSettings) -> list[Row]:
         attributes["usage"] = "not in the stream"
     if custom_id is not None:
         attributes["custom_id"] = custom_id
-        attributes["batch"] = "true"
+        tier = "batch"
     if request_id is not None and request_id != source_id:
         attributes["request_id"] = request_id
+    if tier is not None:
+        attributes["service_tier"] = tier
     if status_code is not None:
         attributes["status_code"] = str(status_code)
 
@@ -253,7 +258,7 @@ def _source() -> Source:
     calls = line_source("openai_log", parse, __name__)
 
     def open_(settings: SourceSettings, window: Window, opener: Opener) -> Iterator[Parsed]:
-        together = Opener(lambda asked: gathered(opener.lines(asked)), opener.where)
+        together = replace(opener, lines=lambda asked: gathered(opener.lines(asked)))
         return calls.open(settings, window, together)
 
     return Source(calls.name, open_, calls.about, calls.module)

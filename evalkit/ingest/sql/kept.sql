@@ -1,5 +1,5 @@
 -- Which record of each call stands, and at which place of the day? The one that its source changed last; of
--- equals, the one read last.
+-- equals, the one read last. What is stored already has negative ordinals: of equals, it gives way.
 SELECT
     ordinal,
     row_number() OVER (ORDER BY started_at, interaction_id) - 1 AS place

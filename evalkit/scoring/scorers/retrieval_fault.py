@@ -109,7 +109,7 @@ def _log_odds(probability: float) -> float:
 
 @scorer(
     "retrieval_fault",
-    version="1",
+    version="2",
     needs=(
         "query",
         "response",
@@ -119,6 +119,7 @@ def _log_odds(probability: float) -> float:
         "truncated",
         "embeddings",
         "models",
+        "corpus",
     ),
     metrics=(
         Metric(
@@ -176,7 +177,7 @@ def retrieval_fault(batch: Batch) -> Scores:
                 status = "over_budget"
             else:
                 known = given[i] or _nothing(batch)
-                corpus = batch.corpus()
+                corpus = batch.corpus(i)
                 others = None if corpus is None else _others(batch, i, corpus)
                 fault = fault_of(known, others, cut)
         for name, values in columns.items():

@@ -79,6 +79,30 @@ def test_the_story_from_the_rest_api() -> None:
     assert row["feedback"][0]["name"] == "user_thumb"
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "subject", "expected"),
+    [
+        ("NUMERIC", 0.5, {"kind": "trace", "id": GENERATION["trace_id"]}, (0.5, None)),
+        ("CATEGORICAL", "wrong", {"kind": "trace", "id": GENERATION["trace_id"]}, (None, "wrong")),
+        ("BOOLEAN", True, {"kind": "observation", "id": GENERATION["id"],
+                           "traceId": GENERATION["trace_id"]}, (1, None)),
+        ("NUMERIC", 0.5, {"kind": "session", "id": "s-77"}, None),
+        ("NUMERIC", 0.5, "nonsense", None),
+    ],
+)  # fmt: skip
+def test_scores_as_the_api_gives_them(kind: str, value: Any, subject: Any, expected: Any) -> None:
+    score = {
+        "id": "sc-9", "projectId": "p", "name": "verdict", "value": value, "dataType": kind,
+        "source": "ANNOTATION", "timestamp": "2026-11-22T02:20:00.000Z", "subject": subject,
+        "comment": "seen", "authorUserId": "ann",
+    }  # fmt: skip
+    row = one(ROOT, RETRIEVER, GENERATION, score)
+    found = [(said["value"], said["label"]) for said in row.get("feedback") or []]
+    assert found == ([] if expected is None else [expected])
+    if expected is not None:
+        assert row["feedback"][0]["by"] == "ann"
+
+
 def test_field_groups_that_were_not_exported_are_missing() -> None:
     row = one({name: GENERATION[name] for name in
                ("id", "trace_id", "type", "start_time", "end_time", "name")})  # fmt: skip
@@ -230,7 +254,7 @@ def test_a_manifest_that_counts_other_rows_is_a_reject() -> None:
     assert reject.near is not None
     missing = "x/clx9prod/scores/2026-11-22T03-00-00.jsonl.gz"
     _, (reject,) = read_lines(SOURCE, with_manifest(manifest(2, key=missing)))
-    assert "2 rows, 0 were read" in reject.reason
+    assert reject.reason == f"{missing}: overdue: the manifest counts 2 rows, and none has come"
 
 
 def test_a_manifest_of_another_day_or_a_broken_one() -> None:

@@ -115,6 +115,11 @@ def test_documents_of_retrievers(outputs: dict[str, Any]) -> None:
     assert (chunk["id"], chunk["text"]) == ("a", "A")
 
 
+def test_a_trace_without_a_model_call_is_a_row_of_its_chain() -> None:
+    row = one(ROOT)
+    assert (row["query"], row["response"]) == (CANONICAL["query"], ANSWER)
+
+
 def test_the_tokens_of_parents_are_sums() -> None:
     row = one({**ROOT, "prompt_tokens": 4120, "total_cost": "1"}, RETRIEVER, CALL)
     assert (row["tokens_input"], row["cost_logged_usd"]) == (412, 0.000051)

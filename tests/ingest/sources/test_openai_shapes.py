@@ -66,7 +66,7 @@ def test_batch_results_are_joined_with_their_requests(swapped: bool) -> None:
     assert_costs_the_same(row, logged=False)
     assert row["source_id"] == "chatcmpl-AbC123"
     assert row["attributes"]["custom_id"] == "request-1"
-    assert row["attributes"]["batch"] == "true"
+    assert row["attributes"]["service_tier"] == "batch"
     assert reject.reason == "a batch request that failed (batch_expired): no time is logged with it"
     assert (reject.file, reject.line) == ("openai_batch_output.jsonl", 2)
 

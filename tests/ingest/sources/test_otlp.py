@@ -235,7 +235,7 @@ def test_an_indented_document_is_one_export() -> None:
 
 
 def test_an_indented_document_without_end_is_a_reject(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evalkit.ingest.sources.otlp._MAX_DOCUMENT_BYTES", 200)
+    monkeypatch.setattr("evalkit.ingest.documents.MAX_DOCUMENT_BYTES", 200)
     text = json.dumps(STORY, indent=2).encode().splitlines()
     none, (reject,) = read_lines(SOURCE, [Line("a.json", i, one) for i, one in enumerate(text, 1)])
     assert none == []
@@ -246,7 +246,7 @@ def test_a_trace_that_is_too_large_is_cut_and_says_so(monkeypatch: pytest.Monkey
     monkeypatch.setattr(traces, "MAX_TRACE_PARTS", 3)
     found, (reject,) = read(SOURCE, [line(*TURN)])
     assert found[0]["response"] == "Yes."
-    assert reject.reason == f"trace {TURN[0].trace} is too large: this span was left out"
+    assert reject.reason == f"trace {TURN[0].trace} is too large: this part was left out"
     assert reject.near == datetime(2026, 11, 22, 2, 14, 5, tzinfo=UTC)
     assert '"b"' in reject.raw
 

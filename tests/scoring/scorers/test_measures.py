@@ -113,6 +113,19 @@ def test_cost_is_that_of_the_served_model_and_unknown_is_not_free(embedder: Embe
     ]
 
 
+def test_a_batch_costs_less_and_a_tier_without_a_price_has_no_cost(embedder: Embedder) -> None:
+    regular, batch, named, priority = scores(
+        embedder,
+        {"attributes": [("stream", "true")]},
+        {"attributes": [("service_tier", "batch")]},
+        {"attributes": [("response.service_tier", "flex")]},
+        {"attributes": [("service_tier", "priority")]},
+    )
+    assert batch["cost_usd"] == pytest.approx(regular["cost_usd"] / 2)
+    assert named["cost_usd"] == batch["cost_usd"]
+    assert said(priority, "cost_usd") == "not_applicable"
+
+
 def test_tokens_and_times_are_as_logged(embedder: Embedder) -> None:
     good, exclusive, unknown, negative, failed = scores(
         embedder,
