@@ -19,7 +19,7 @@ setup: $(STAMP)  ## a virtual environment with everything, pinned
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,openvino,postgres]' -c constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,openvino,onnx,postgres]' -c constraints.txt
 	@touch $@
 
 check: $(STAMP)  ## format, lint, types, import floors

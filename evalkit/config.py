@@ -245,7 +245,7 @@ class LabelsSettings(_Section):
 class EncoderSettings(_Section):
     """Which embedding model runs, and how."""
 
-    runtime: str = Field("auto", description="auto, torch or openvino")
+    runtime: str = Field("auto", description="auto, torch, openvino, onnx or cuda")
     precision: Literal["auto", "fp32", "bf16", "int8"] = Field(
         "fp32", description="fp32 compares with every other machine; bf16 and int8 are faster"
     )

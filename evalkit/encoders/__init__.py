@@ -1,9 +1,9 @@
 """Embedding models on the machine itself: `open_embedder` chooses runtime and precision and opens
 the cache.
 
-`runtime = "auto"` is torch and the default precision is fp32, whatever the processor offers: scores
-of two machines, or of the machine before and after it was replaced, compare. What is faster is
-chosen in the configuration, and stands in every score's fingerprint.
+The default precision is fp32, which runs on torch, whatever the machine offers: scores of two
+machines, or of the machine before and after it was replaced, compare. `precision = "auto"` lets the
+machine choose (`choice`); what was chosen stands in every score's fingerprint.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 
 from evalkit.config import Settings
-from evalkit.encoders import processor, shapes
+from evalkit.encoders import gpu, processor, quantized, shapes
 from evalkit.encoders.cache import VectorCache
+from evalkit.encoders.choice import Choice, Machine, choose
 from evalkit.encoders.contract import Encoder, Plan, Runtime, TokenEmbeddings
 from evalkit.encoders.embedder import Embedder, EmbedderStats
 from evalkit.encoders.model import Model, find_model
@@ -21,23 +22,26 @@ from evalkit.errors import ConfigError, ExtensionError
 from evalkit.registry import find, names
 
 __all__ = [
+    "Choice",
     "Embedder",
     "EmbedderStats",
     "Encoder",
+    "Machine",
     "Model",
     "Plan",
     "Reading",
     "Runtime",
     "TokenEmbeddings",
     "Verifier",
+    "choose",
     "find_model",
     "open_embedder",
     "open_verifier",
+    "this_machine",
 ]
 
 _PACKAGE = "evalkit.encoders.runtimes"
 _GROUP = "evalkit.encoders"
-_AUTO = "torch"
 
 
 def open_embedder(settings: Settings, *, cache: bool = True) -> Embedder:
@@ -55,8 +59,14 @@ def open_embedder(settings: Settings, *, cache: bool = True) -> Embedder:
         ConfigError: no such runtime, or it cannot run here.
     """
     chosen = settings.encoder
-    runtime = _runtime(settings.file, chosen.runtime)
-    precision = _precision(settings.file, runtime, chosen.precision)
+    machine = this_machine() if "auto" in (chosen.runtime, chosen.precision) else None
+    taken = (
+        Choice(chosen.runtime, chosen.precision)
+        if machine is None
+        else choose(machine, chosen.runtime, chosen.precision)
+    )
+    runtime = _runtime(settings.file, taken.runtime)
+    precision = _precision(settings.file, runtime, taken.precision)
     model = find_model(None if chosen.model is None else settings.path(chosen.model))
     path = settings.cache_path
     plan = Plan(model, precision, chosen.threads, path.with_name(f"{path.stem}-models"))
@@ -66,8 +76,14 @@ def open_embedder(settings: Settings, *, cache: bool = True) -> Embedder:
     return Embedder(fingerprint, model.dim, lambda: runtime.load(plan), kept, verifier)
 
 
+def this_machine() -> Machine:
+    """What decides about `auto` on this machine; imports no model runtime."""
+    found = find(_PACKAGE, _GROUP, Runtime)
+    installed = {name for name, one in found.items() if one.obstacle("fp32") is None}
+    return Machine(processor.flags(), frozenset(installed), gpu.available())
+
+
 def _runtime(file: str, name: str) -> Runtime:
-    name = _AUTO if name == "auto" else name
     try:
         return find(_PACKAGE, _GROUP, Runtime, name)[name]
     except ExtensionError:
@@ -78,10 +94,6 @@ def _runtime(file: str, name: str) -> Runtime:
 
 
 def _precision(file: str, runtime: Runtime, name: str) -> str:
-    if name == "auto":
-        return next(
-            (p for p in ("bf16",) if p in runtime.precisions and not runtime.obstacle(p)), "fp32"
-        )
     if name not in runtime.precisions:
         raise ConfigError(
             f"{file}: [encoder] precision: {runtime.name} has no {name}. "
@@ -98,6 +110,8 @@ def _precision(file: str, runtime: Runtime, name: str) -> str:
 def _fingerprint(runtime: Runtime, plan: Plan) -> str:
     """What makes scores comparable: readable first, exact after the last dash."""
     exact = f"{runtime.name}\n{plan.precision}\n{plan.model.fingerprint}\n{shapes.VERSION}"
+    if plan.precision == "int8":
+        exact += f"\n{quantized.recipe()}"
     digest = hashlib.sha256(exact.encode()).hexdigest()[:12]
     return f"{plan.model.name}-{runtime.name}-{plan.precision}-{digest}"
 

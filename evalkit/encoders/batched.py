@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from evalkit.encoders.contract import Encoder, Matrix, TokenEmbeddings
 from evalkit.encoders.model import Model
-from evalkit.encoders.shapes import Pass, passes, rows_of
+from evalkit.encoders.shapes import TOKENS_PER_PASS, Pass, few_of, passes, rows_of
 from evalkit.encoders.tokenizer import Tokenized, Tokenizer
 from evalkit.errors import ModelError
 
@@ -25,62 +25,89 @@ Forward = Callable[[Ids, Ids, Ids], tuple[Matrix, ...]]
 class Passes:
     """Sorts tokenised texts into forward passes, and fills up what is missing.
 
-    A pass that is not full may run with fewer rows (a power of two) instead of filler, where that
-    gives the very same bytes: the first time that such a shape would be used, both are run and
-    compared, and what the full shape gave is returned. So speed may differ between machines,
-    results never.
+    A pass that is not full may run with fewer rows (`few_of`) instead of filler, where that gives
+    the very same bytes: before the first time that such a shape is used, both are run on a probe
+    and compared. So speed may differ between machines, results never.
 
     Args:
         pad: ids, mask and types of some texts, padded to a width.
         filler: a text that stands in for none.
         forward: one pass; each result has a row per text.
         limit: tokens of the longest text.
+        per_pass: tokens of a full pass.
     """
 
-    def __init__(self, pad: Pad, filler: Tokenized, forward: Forward, limit: int) -> None:
+    def __init__(
+        self,
+        pad: Pad,
+        filler: Tokenized,
+        forward: Forward,
+        limit: int,
+        per_pass: int = TOKENS_PER_PASS,
+    ) -> None:
         self._pad = pad
         self._filler = filler
         self._forward = forward
         self._limit = limit
+        self._per_pass = per_pass
         self._small: dict[tuple[int, int], bool] = {}
 
     def run(self, read: Sequence[Tokenized]) -> Iterator[tuple[list[int], tuple[Matrix, ...]]]:
         """Which texts were in a pass, and its results for them, pass by pass."""
-        for one in passes([len(text.ids) for text in read], self._limit):
+        for one in passes([len(text.ids) for text in read], self._limit, self._per_pass):
             found = self._run(one, [read[i] for i in one.members])
             n = len(one.members)
             yield list(one.members), tuple(part[:n] for part in found)
 
     def _run(self, one: Pass, rows: list[Tokenized]) -> tuple[Matrix, ...]:
-        full = rows_of(one.tokens)
-        few = min(full, 1 << (len(rows) - 1).bit_length())
-        key = (one.tokens, few)
-        if few < full and self._small.get(key):
-            return self._filled(rows, few, one.tokens)
-        found = self._filled(rows, full, one.tokens)
-        if few < full and key not in self._small:
-            short = self._filled(rows, few, one.tokens)
-            n = len(rows)
+        full = rows_of(one.tokens, self._per_pass)
+        few = min(full, few_of(len(rows)))
+        if few < full and not self._is_same(one.tokens, few, full, rows[0]):
+            few = full
+        return self._filled(rows, few, one.tokens)
+
+    def _is_same(self, tokens: int, few: int, full: int, row: Tokenized) -> bool:
+        """Whether few rows give the bytes that a full pass gives them.
+
+        Asked of rows that use the whole width: short texts may agree by chance, where sums of their
+        two or three tokens have only one order.
+        """
+        key = (tokens, few)
+        if key not in self._small:
+            probe = [_stretched(row, max(1, tokens - 3 * (i % 4))) for i in range(few)]
+            short = self._filled(probe, few, tokens)
+            whole = self._filled(probe, full, tokens)
             self._small[key] = all(
-                a[:n].tobytes() == b[:n].tobytes() for a, b in zip(short, found, strict=True)
+                a[:few].tobytes() == b[:few].tobytes() for a, b in zip(short, whole, strict=True)
             )
-        return found
+        return self._small[key]
 
     def _filled(self, rows: list[Tokenized], count: int, tokens: int) -> tuple[Matrix, ...]:
         filled = rows + [self._filler] * (count - len(rows))
         return self._forward(*self._pad(filled, tokens))
 
 
+def _stretched(row: Tokenized, tokens: int) -> Tokenized:
+    """A text of that many tokens, all of them the row's."""
+    times = -(-tokens // len(row.ids))
+    types = [*row.types, *([row.types[-1]] * tokens)][:tokens]
+    return Tokenized((row.ids * times)[:tokens], types, [], [])
+
+
 class BatchedEncoder(Encoder):
     """Puts texts through the passes of one model, and their vectors back in order."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, per_pass: int = TOKENS_PER_PASS) -> None:
         self.dim = model.dim
         self.max_tokens = model.max_tokens
         self._model = model
         self._tokenizer = Tokenizer(model)
         self._passes = Passes(
-            self._tokenizer.pad, self._tokenizer.filler(), self.forward, model.max_tokens
+            self._tokenizer.pad,
+            self._tokenizer.filler(),
+            self.forward,
+            model.max_tokens,
+            per_pass,
         )
 
     @abstractmethod

@@ -7,10 +7,12 @@ import platform
 import re
 from pathlib import Path
 
-__all__ = ["BF16_FLAGS", "flags", "has_bf16", "instruction_set"]
+__all__ = ["BF16_FLAGS", "INT8_FLAGS", "flags", "has_bf16", "has_int8", "instruction_set"]
 
 #: Without one of these, bfloat16 is emulated: measured five times SLOWER than float32.
 BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
+#: Without one of these, int8 products take more instructions than float32 ones save.
+INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 _CPUINFO = Path("/proc/cpuinfo")
 
 
@@ -27,6 +29,11 @@ def flags(cpuinfo: Path = _CPUINFO) -> frozenset[str]:
 def has_bf16(known: frozenset[str] | None = None) -> bool:
     """Whether bfloat16 matrix products run in hardware."""
     return bool(BF16_FLAGS & (flags() if known is None else known))
+
+
+def has_int8(known: frozenset[str] | None = None) -> bool:
+    """Whether sums of int8 products are one instruction."""
+    return bool(INT8_FLAGS & (flags() if known is None else known))
 
 
 def instruction_set(known: frozenset[str] | None = None) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["TOKENS_PER_PASS", "VERSION", "Pass", "bucket", "passes", "rows_of"]
+__all__ = ["TOKENS_PER_PASS", "VERSION", "Pass", "bucket", "few_of", "passes", "rows_of"]
 
 #: Part of every fingerprint: raise it when a change here may change a vector.
 VERSION = "1"
@@ -22,7 +22,8 @@ TOKENS_PER_PASS = 1024
 
 @dataclass(frozen=True)
 class Pass:
-    """One forward pass: `tokens` wide; `members` are the texts in it, at most `rows_of(tokens)`."""
+    """One forward pass: `tokens` wide; `members` are the texts in it, at most
+    `rows_of(tokens)`."""
 
     tokens: int
     members: tuple[int, ...]
@@ -39,12 +40,23 @@ def bucket(length: int, limit: int) -> int:
     return min(-(-max(length, 1) // step) * step, limit)
 
 
-def rows_of(tokens: int) -> int:
+def rows_of(tokens: int, per_pass: int = TOKENS_PER_PASS) -> int:
     """How many texts a full pass of a width holds."""
-    return max(1, TOKENS_PER_PASS // tokens)
+    return max(1, per_pass // tokens)
 
 
-def passes(lengths: Sequence[int], limit: int) -> list[Pass]:
+def few_of(texts: int) -> int:
+    """How many rows a pass of so few texts may run with: 1, 2, 3, 4, 6, 8, 12, 16, ... Few sizes, so
+    that each is soon known to give the same bytes; close ones, so that little is filler.
+
+    >>> [few_of(n) for n in (1, 2, 3, 5, 7, 9, 13)]
+    [1, 2, 3, 6, 8, 12, 16]
+    """
+    power = 1 << (texts - 1).bit_length()
+    return power * 3 // 4 if power >= 4 and texts <= power * 3 // 4 else power
+
+
+def passes(lengths: Sequence[int], limit: int, per_pass: int = TOKENS_PER_PASS) -> list[Pass]:
     """All forward passes for texts of the given token counts, the shortest first.
 
     >>> [(p.tokens, p.members) for p in passes([5, 200, 7], 256)]
@@ -55,6 +67,6 @@ def passes(lengths: Sequence[int], limit: int) -> list[Pass]:
         buckets.setdefault(bucket(length, limit), []).append(index)
     found = []
     for tokens in sorted(buckets):
-        members, rows = buckets[tokens], rows_of(tokens)
+        members, rows = buckets[tokens], rows_of(tokens, per_pass)
         found += [Pass(tokens, tuple(members[i : i + rows])) for i in range(0, len(members), rows)]
     return found

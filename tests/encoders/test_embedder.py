@@ -77,7 +77,7 @@ def test_opening_imports_no_model_library(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from evalkit.config import Settings; "
         "from evalkit.encoders import open_embedder; "
         f"open_embedder(Settings(base=Path({str(tmp_path)!r}))); "
-        "heavy = {'torch', 'transformers', 'sentence_transformers', 'openvino'}; "
+        "heavy = {'torch', 'transformers', 'sentence_transformers', 'openvino', 'onnxruntime'}; "
         "print(sorted(heavy & set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -87,8 +87,11 @@ def test_opening_imports_no_model_library(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("encoder", "message"),
     [
-        ({"runtime": "tensorrt"}, "'tensorrt' is no runtime. Known: auto, openvino, torch"),
-        ({"precision": "int8"}, "torch has no int8. It has: fp32, bf16"),
+        (
+            {"runtime": "tensorrt"},
+            "'tensorrt' is no runtime. Known: auto, cuda, onnx, openvino, torch",
+        ),
+        ({"runtime": "torch", "precision": "int8"}, "torch has no int8. It has: fp32, bf16"),
         ({"model": "no/such/folder"}, "no such folder"),
     ],
 )
@@ -102,7 +105,7 @@ def test_bf16_is_refused_where_it_would_be_emulated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processor, "flags", lambda: frozenset({"avx2"}))
-    settings = Settings(base=tmp_path, encoder=EncoderSettings(precision="bf16"))
+    settings = Settings(base=tmp_path, encoder=EncoderSettings(runtime="torch", precision="bf16"))
     with pytest.raises(ConfigError, match="five times slower"):
         open_embedder(settings)
     assert (

@@ -80,5 +80,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 def test_the_processor_decides_about_bf16() -> None:
     assert processor.has_bf16(frozenset({"avx2", "avx512_bf16"}))
     assert not processor.has_bf16(frozenset({"avx2", "avx512f"}))
+    assert processor.has_int8(frozenset({"avx2", "avx_vnni"}))
+    assert not processor.has_int8(frozenset({"avx2", "avx512_bf16"}))
     assert processor.instruction_set(frozenset({"avx2", "avx512f"})).endswith("avx512f")
     assert processor.flags(Path("/no/such/file")) == frozenset()

@@ -1,5 +1,5 @@
 """The torch runtime on the processor, through sentence-transformers: any of its models, float32 or
-bfloat16."""
+bfloat16. The runtime `cuda` is the same on a GPU."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from evalkit.encoders.batched import BatchedEncoder, Ids
 from evalkit.encoders.contract import Encoder, Matrix, Plan, Runtime
 from evalkit.encoders.model import Model
 from evalkit.encoders.quiet import offline
+from evalkit.encoders.shapes import TOKENS_PER_PASS
 from evalkit.encoders.threads import limited
 from evalkit.errors import ModelError
 
-__all__ = ["load_module", "runtime"]
+__all__ = ["TorchEncoder", "load_module", "runtime"]
 
 
 def load_module(model: Model) -> Any:
@@ -44,10 +45,19 @@ def load_module(model: Model) -> Any:
     return module.eval().float()
 
 
-class _Torch(BatchedEncoder):
-    def __init__(self, plan: Plan) -> None:
-        super().__init__(plan.model)
-        self._module = load_module(plan.model)
+class TorchEncoder(BatchedEncoder):
+    """A model on one of torch's devices.
+
+    Args:
+        plan: which model, and how.
+        device: as torch names it.
+        per_pass: tokens of a full pass.
+    """
+
+    def __init__(self, plan: Plan, device: str = "cpu", per_pass: int = TOKENS_PER_PASS) -> None:
+        super().__init__(plan.model, per_pass)
+        self._module = load_module(plan.model).to(device)
+        self._device = device
         self._threads = plan.threads
         import torch
 
@@ -62,16 +72,16 @@ class _Torch(BatchedEncoder):
         with torch.inference_mode(), limited(torch, self._threads):
             # The input module takes what of these its network knows.
             features = {
-                "input_ids": torch.from_numpy(ids),
-                "attention_mask": torch.from_numpy(mask),
-                "token_type_ids": torch.from_numpy(types),
+                "input_ids": torch.from_numpy(ids).to(self._device),
+                "attention_mask": torch.from_numpy(mask).to(self._device),
+                "token_type_ids": torch.from_numpy(types).to(self._device),
             }
             features = self._module[0](features)
             features["token_embeddings"] = features["token_embeddings"].float()
             for module in list(self._module)[1:]:
                 features = module(features)
-            sentence = features["sentence_embedding"].float().numpy()
-            token = features["token_embeddings"].numpy()
+            sentence = features["sentence_embedding"].float().cpu().numpy()
+            token = features["token_embeddings"].cpu().numpy()
         if sentence.shape[1] != self.dim:
             raise ModelError(
                 f"{self._model.folder}: gives vectors of {sentence.shape[1]} numbers, "
@@ -91,7 +101,7 @@ def _obstacle(precision: str) -> str | None:
 
 
 def _load(plan: Plan) -> Encoder:
-    return _Torch(plan)
+    return TorchEncoder(plan)
 
 
 def _version() -> str:
