@@ -234,18 +234,24 @@ class Lake:
         return sheet
 
     def labels_import(
-        self, files: Iterable[str | Path], by: str | None = None
+        self,
+        files: Iterable[str | Path],
+        by: str | None = None,
+        settings: Settings | None = None,
     ) -> labelling.Imported:
         """Check files of verdicts and store them; importing the same again changes nothing.
 
         Args:
             files: what the sheets' pages have saved, or filled CSV sheets.
             by: who judged, where a file does not say.
+            settings: a configuration, whose `[redaction]` says what is taken out of comments; without it
+                the default.
 
         Raises:
             LabelError: something in a file is wrong; every wrong line is named, and nothing was stored.
         """
-        return labelling.store(self.tables, files, by)
+        redaction = settings.redaction if settings is not None else None
+        return labelling.store(self.tables, files, by, redaction)
 
     def _last_day(self, day: str | date | None) -> date:
         return self.tables.days(SCORES)[-1] if day is None else self._day(day)

@@ -366,7 +366,8 @@ def labels_import(
     as_json: Json = False,
 ) -> None:
     """Check filled sheets and store their verdicts; says how well two people agree."""
-    terminal.labels_imported(_lake(config, lake).labels_import(files, by), as_json)
+    settings = load(config) if config.exists() else None
+    terminal.labels_imported(_lake(config, lake).labels_import(files, by, settings), as_json)
 
 
 @labels.command("refit")

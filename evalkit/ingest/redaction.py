@@ -8,22 +8,24 @@ import hmac
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from evalkit.config import Settings
 from evalkit.errors import ConfigError, EvalkitError
 from evalkit.ingest.contract import Reject, Row
+from evalkit.ingest.masking import UNTOUCHED, USER_KEY, masked_record, masked_row
 from evalkit.ingest.records import RAW_CHARACTERS
+from evalkit.ingest.strings import look_at, rows_that_hold
 from evalkit.text.redaction import PLACEHOLDER, Masks, Redactor
 
 __all__ = ["Redaction", "Taken"]
@@ -31,34 +33,15 @@ __all__ = ["Redaction", "Taken"]
 #: How many data of each class were taken out, by source and quarter of an hour.
 Taken = dict[tuple[str, datetime], Counter[str]]
 
-#: In this order a row is read, so that a datum has its number by where a reader meets it first: the
-#: same in every turn of a conversation, as far as that is possible.
-_FIRST = ("system_prompt", "history", "query", "contexts", "response")
-#: Columns that tell things apart; and parts of `contexts` and `feedback` that do.
-_IDS = frozenset({"source_id", "trace_id", "session_id", "user_id", "relevant_ids"})
-#: Columns that hold prose; the other text columns hold names, which rows are grouped by.
-_TEXTS = frozenset(
-    {"system_prompt", "history", "query", "response", "contexts", "reference", "feedback"}
-    | {"corrected_response", "stages", "attributes"}
-)
-_PROSE = frozenset({"text", "content", "comment", "error", "attributes"})
-_PART_IDS = frozenset({"id", "by"})
-_UNTOUCHED = frozenset({"started_at", "updated_at", "day", "interaction_id", "source"})
-#: A number as long as a card's may be one, written without quotes.
-_LEAST_NUMBER = 10**12
 #: The end of a text that was cut may be the half of a datum, which nothing tells from a word.
 _CUT_CHARACTERS = 64
-_USER_KEY = re.compile(
-    r"(?:^|[._/-])(?:end[_-]?)?user(?:[._-]?(?:id|name|email))?$|(?:^|_|\.)(?:end)?userid$"
-    r"|(?:^|[a-z_.])user[_-]?id$",
-    re.IGNORECASE,
-)
-_ID_KEY = re.compile(r"(?:^|[._-])ids?$|(?<=[a-z])Ids?$|^(?:session|thread|trace|uuid)$")
 _USER_HASH = re.compile(r"user-[0-9a-f]{32}")
 _QUARTER_SECONDS = 900
 _LEAST_USER = 4
 #: Above the numbers that a row's own texts have.
 _JOINED = 100
+_UNREADABLE = object()
+_TOGETHER_BYTES = 1 << 20
 
 
 class Redaction:
@@ -110,11 +93,14 @@ class Redaction:
         """
         if self._idle:
             return rows
+        always = bool(self._key)
+        values = map(_looked_at, rows)
+        looked = look_at(self._redactor, values, all_=always, placeholders=landed)
         redacted = []
-        for row in rows:
-            masks = self._redactor.masks()
-            redacted.append(self._row(row, masks))
-            if landed:
+        for row, holds, placed in zip(rows, looked.holds, looked.placed, strict=True):
+            masks = self._redactor.masks(clean=looked.clean)
+            redacted.append(self._row(row, masks) if holds or always else row)
+            if placed:
                 masks.counts.update(self._placed(row))
             if masks.counts:
                 self._count(source, row.get("started_at"), masks.counts)
@@ -145,17 +131,17 @@ class Redaction:
             return table
         hits = np.zeros(table.num_rows, np.bool_)
         if not self._redactor.idle:
-            for name in table.column_names:
-                if name not in _UNTOUCHED:
-                    self._mark(table.column(name).combine_chunks(), np.arange(table.num_rows), hits)
+            names = [name for name in table.column_names if name not in UNTOUCHED]
+            hits = rows_that_hold(self._redactor, table.select(names))
         if self._key and not joined and "user_id" in table.column_names:
             hits |= pc.is_valid(table.column("user_id")).to_numpy()
         if not hits.any():
             return table
         rows = [_as_row(row) for row in table.filter(pa.array(hits)).to_pylist()]
+        looked = look_at(self._redactor, map(_looked_at, rows), all_=True)
         done = []
         for row in rows:
-            masks = self._redactor.masks(_JOINED if joined else 0)
+            masks = self._redactor.masks(_JOINED if joined else 0, looked.clean)
             done.append(_as_pairs(self._row(row, masks, users=not joined)))
             if masks.counts:
                 self._count(source, row.get("started_at"), masks.counts)
@@ -164,51 +150,11 @@ class Redaction:
         place[hits] = table.num_rows + np.arange(len(done))
         return pa.concat_tables([table, changed]).take(pa.array(place))
 
-    def _mark(self, array: pa.Array, owner: NDArray[np.int64], hits: NDArray[np.bool_]) -> None:
-        """Set the rows (`owner`, one per value) in which there is something to be taken out."""
-        if pa.types.is_string(array.type):
-            found = [
-                text for text in pc.unique(array).to_pylist() if text and self._redactor.find(text)
-            ]
-            if found:
-                hits[
-                    owner[
-                        pc.is_in(array, pa.array(found, array.type)).to_numpy(zero_copy_only=False)
-                    ]
-                ] = True
-        elif pa.types.is_map(array.type):
-            entries = np.repeat(owner, np.diff(array.offsets.to_numpy()))
-            self._mark(array.keys, entries, hits)
-            self._mark(array.items, entries, hits)
-        elif pa.types.is_list(array.type):
-            parents = pc.list_parent_indices(array).to_numpy(zero_copy_only=False)
-            self._mark(pc.list_flatten(array), owner[parents], hits)
-        elif pa.types.is_struct(array.type):
-            for child in array.flatten():
-                self._mark(child, owner, hits)
-
     def _row(self, row: Row, masks: Masks, *, users: bool = True) -> Row:
-        done = {}
-        for name in (*_FIRST, *row):
-            if name in row and name not in done:
-                value = row[name]
-                done[name] = value if name in _UNTOUCHED else self._column(name, value, masks)
+        done = masked_row(row, masks)
         if self._key and users:
             self._hash_users(row, done)
-        return {name: done[name] for name in row}
-
-    def _column(self, name: str, value: Any, masks: Masks) -> Any:
-        if type(value) is str:
-            if name in _IDS:
-                return masks.id(value)
-            return masks.text(value) if name in _TEXTS else masks.name(value)
-        if value is None or type(value) is float:
-            return value
-        if name == "relevant_ids" and isinstance(value, list):
-            return [masks.id(one) if isinstance(one, str) else one for one in value]
-        if name in ("contexts", "feedback", "stages") and isinstance(value, list):
-            return [_part(one, masks) for one in value]
-        return _walked(value, masks)
+        return done
 
     def _hash_users(self, row: Row, done: Row) -> None:
         user = row.get("user_id")
@@ -230,7 +176,7 @@ class Redaction:
             for (name, value), told in zip(list(attributes.items()), before.values(), strict=False):
                 if not isinstance(value, str | int) or isinstance(value, bool):
                     continue
-                if _USER_KEY.search(name) or (str(told) == user and len(str(told)) >= _LEAST_USER):
+                if USER_KEY.search(name) or (str(told) == user and len(str(told)) >= _LEAST_USER):
                     attributes[name] = self.user(str(told))
 
     def user(self, user: str) -> str:
@@ -289,24 +235,35 @@ class Redaction:
         but for cards."""
         if self._idle:
             return record
-        return self._landed(record, "", self._redactor.masks())
+        return self._landed(record, ())
 
     def lines(self, lines: Iterable[bytes]) -> Iterator[bytes]:
         """Chunks of JSON lines as they are landed, each record on its own (see `record`)."""
-        for chunk in lines:
-            yield (
-                chunk
-                if self._idle
-                else b"".join(self._line(line) for line in chunk.splitlines(keepends=True))
-            )
+        if self._idle:
+            yield from lines
+            return
+        for chunks in _together(lines):
+            split = [chunk.splitlines(keepends=True) for chunk in chunks]
+            done = self._lines([line for chunk in split for line in chunk])
+            for chunk in split:
+                yield b"".join(islice(done, len(chunk)))
 
-    def _line(self, line: bytes) -> bytes:
-        try:
-            record = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            return self._redactor.masks().text(line.decode("utf-8", "replace")).encode()
-        redacted = self.record(record)
-        return line if redacted == record else orjson.dumps(redacted) + b"\n"
+    def _lines(self, lines: list[bytes]) -> Iterator[bytes]:
+        records = [_record(line) for line in lines]
+        always = bool(self._key)
+        looked = look_at(self._redactor, records, all_=always, inner=always)
+        for line, record, holds in zip(lines, records, looked.holds, strict=True):
+            if record is _UNREADABLE:
+                yield self._redactor.masks().text(line.decode("utf-8", "replace")).encode()
+            elif not holds and not always:
+                yield line
+            else:
+                redacted = self._landed(record, looked.clean)
+                yield line if redacted == record else orjson.dumps(redacted) + b"\n"
+
+    def _landed(self, record: Any, clean: Collection[str]) -> Any:
+        masks = self._redactor.masks(clean=clean)
+        return masked_record(record, "", masks, self.user if self._key else None)
 
     def message(self, text: str) -> str:
         """A message that may quote what was read."""
@@ -323,29 +280,30 @@ class Redaction:
                 raise
             raise type(error)(said) from None
 
-    def _landed(self, value: Any, key: str, masks: Masks) -> Any:
-        if isinstance(value, dict):
-            return {
-                masks.text(name) if isinstance(name, str) else name: self._landed(
-                    one, str(name), masks
-                )
-                for name, one in value.items()
-            }
-        if isinstance(value, list):
-            return [self._landed(one, key, masks) for one in value]
-        if isinstance(value, int):
-            return _number(value, masks)
-        if not isinstance(value, str):
-            return value
-        if self._key and _USER_KEY.search(key) and value.strip() and value[:1] not in "{[":
-            return self.user(value)
-        if self._key and value[:1] in ("{", "["):
-            inner = _parsed(value)
-            if inner is not None:  # JSON in a string may name users too
-                return orjson.dumps(self._landed(inner, key, masks)).decode()
-        return (
-            masks.id(value) if _ID_KEY.search(key) or _USER_KEY.search(key) else masks.text(value)
-        )
+
+def _together(chunks: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Chunks that are looked at at once: a look at a few lines costs as much as one at many."""
+    held: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        held.append(chunk)
+        size += len(chunk)
+        if size >= _TOGETHER_BYTES:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
+
+
+def _record(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return _UNREADABLE
+
+
+def _looked_at(row: Row) -> list[Any]:
+    return [value for name, value in row.items() if name not in UNTOUCHED]
 
 
 def _as_row(row: dict[str, Any]) -> Row:
@@ -366,51 +324,3 @@ def _as_pairs(row: Row) -> Row:
     if row.get("attributes") is not None:
         row["attributes"] = sorted(row["attributes"].items())
     return row
-
-
-def _part(part: Any, masks: Masks) -> Any:
-    """A chunk, a stage or a piece of feedback."""
-    if not isinstance(part, Mapping):
-        return _walked(part, masks)
-    done = {}
-    for name, value in part.items():
-        if name in _PART_IDS and isinstance(value, str):
-            done[name] = masks.id(value)
-        elif isinstance(value, str) and name not in _PROSE:
-            done[name] = masks.name(value)
-        else:
-            done[name] = _walked(value, masks)
-    return done
-
-
-def _walked(value: Any, masks: Masks) -> Any:
-    if isinstance(value, str):
-        return masks.text(value)
-    if isinstance(value, Mapping):
-        return {
-            masks.text(name) if isinstance(name, str) else name: _walked(one, masks)
-            for name, one in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [_walked(one, masks) for one in value]
-    if isinstance(value, int):
-        return _number(value, masks)
-    if isinstance(value, bytes):
-        text = value.decode("utf-8", "replace")
-        done = masks.text(text)
-        return value if done == text else done
-    return value
-
-
-def _number(value: int, masks: Masks) -> Any:
-    if value < _LEAST_NUMBER:
-        return value
-    done = masks.text(str(value))
-    return value if done == str(value) else done
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None

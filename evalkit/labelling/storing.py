@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from evalkit.config import RedactionSettings
 from evalkit.errors import LabelError
 from evalkit.labelling.agreement import Pair, pairs
 from evalkit.labelling.consolidation import given
@@ -18,6 +20,7 @@ from evalkit.labelling.design import Verdict
 from evalkit.labelling.reading import Filled, read_file, told
 from evalkit.lake import Lake
 from evalkit.schema import INTERACTIONS, LABELS
+from evalkit.text.redaction import Redactor
 
 __all__ = ["Imported", "store"]
 
@@ -47,7 +50,12 @@ class Imported:
         return self.new + self.replaced
 
 
-def store(lake: Lake, files: Iterable[Path | str], by: str | None = None) -> Imported:
+def store(
+    lake: Lake,
+    files: Iterable[Path | str],
+    by: str | None = None,
+    redaction: RedactionSettings | None = None,
+) -> Imported:
     """Check files of verdicts and store them, one atomic commit a day; all files are checked first.
 
     A newer verdict of the same person on the same row replaces the older; the same verdict again changes
@@ -57,16 +65,18 @@ def store(lake: Lake, files: Iterable[Path | str], by: str | None = None) -> Imp
         lake: where interactions and labels are.
         files: what sheets have saved (JSON), or filled CSV sheets.
         by: who judged, where a file does not say.
+        redaction: what is taken out of comments; without it the default.
 
     Raises:
         LabelError: a file or line is wrong, or its interaction is not in this lake. Nothing was stored then.
     """
     filled = [read_file(Path(file), by) for file in files]
     _refuse_unknown(lake, filled)
+    redactor = _redactor(redaction or RedactionSettings())
     by_day: dict[date, list[Verdict]] = defaultdict(list)
     for file in filled:
         for verdict in file.verdicts:
-            by_day[verdict.asked.day].append(verdict)
+            by_day[verdict.asked.day].append(_redacted(verdict, redactor))
     counts: Counter[str] = Counter()
     written = []
     for day, verdicts in sorted(by_day.items()):
@@ -88,6 +98,18 @@ def store(lake: Lake, files: Iterable[Path | str], by: str | None = None) -> Imp
         _per_person(filled),
         tuple(_agreement(lake, filled)),
     )
+
+
+def _redactor(wanted: RedactionSettings) -> Redactor:
+    patterns = {name: re.compile(pattern) for name, pattern in wanted.patterns.items()}
+    return Redactor(wanted.classes, patterns)
+
+
+def _redacted(verdict: Verdict, redactor: Redactor) -> Verdict:
+    """Who comments quotes what was asked, and what was answered."""
+    if verdict.comment is None:
+        return verdict
+    return replace(verdict, comment=redactor.masks().text(verdict.comment))
 
 
 def _refuse_unknown(lake: Lake, filled: Sequence[Filled]) -> None:

@@ -8,7 +8,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-__all__ = ["credentials", "has_long_run"]
+from evalkit.text.necessary import Hint, necessary
+from evalkit.text.packed import LONG_RUN, has_long_run
+
+__all__ = ["HINTS", "credentials"]
 
 #: Makers' shapes: (what each begins with or holds, the whole). None is looked for in a text without
 #: its beginning.
@@ -68,19 +71,24 @@ _LOGIN = re.compile(r"://([^\s/@:\"'<>]{0,200}+):([^\s/@\"'<>]{1,200}+)@")
 _LOGIN_TOKEN = re.compile(r"://([^\s/@:\"'<>]{16,200}+)@")
 #: What a text calls a secret, looked for right before the sign that gives its value. The first group
 #: are passwords, of which any value is one.
-_NAME = re.compile(
-    r"(?:(?P<password>passw(?:or)?d|passwd|passwort|passphrase|passcode|(?<![A-Za-z])pass|pwd|kennwort|"
-    r"contraseña|mot de passe)"
-    r"|secret|api[ _-]?key|apikey|access[ _-]?key|account[_-]?key|private[_-]?key|"
+_CALLED_PASSWORD = (
+    r"passw(?:or)?d|passwd|passwort|passphrase|passcode|(?<![A-Za-z])pass|pwd|kennwort|contraseña|"
+    r"mot de passe"
+)
+_CALLED_SECRET = (
+    r"secret|api[ _-]?key|apikey|access[ _-]?key|account[_-]?key|private[_-]?key|"
     r"(?:signing|encryption|master|license|session|auth|service|bot)[_-]?key|credentials?|"
-    r"(?<![A-Za-z])sig(?:nature)?|(?<![A-Za-z])key|token)"
-    r"(?:[_ -]?(?:access[_-]?key|key|token|value|string))?[\"'`]{0,2}[ \t]{0,4}\Z",
+    r"(?<![A-Za-z])sig(?:nature)?|(?<![A-Za-z])key|token"
+)
+_CALLED_MORE = r"(?:[_ -]?(?:access[_-]?key|key|token|value|string))?"
+_CALLED_TO_SIGN = r"[\"'`]{0,2}[ \t]{0,4}"
+_NAME = re.compile(
+    rf"(?:(?P<password>{_CALLED_PASSWORD})|{_CALLED_SECRET}){_CALLED_MORE}{_CALLED_TO_SIGN}\Z",
     re.IGNORECASE,
 )
 _NAME_REACH = 48
-_GIVES = re.compile(
-    r"(?P<sign>[=:]=?>?|(?<=[ \t])(?:is|ist|es|est|lautet)(?=[ \t]))[ \t]{0,4}(?P<open>[\"'`]?)"
-)
+_SIGN = r"[=:]=?>?|(?<=[ \t])(?:is|ist|es|est|lautet)(?=[ \t])"
+_GIVES = re.compile(rf"(?P<sign>{_SIGN})[ \t]{{0,4}}(?P<open>[\"'`]?)")
 _BARE = re.compile(r"[^\s\"'`,;&<>{}()\[\]\\]{3,1024}")
 _QUOTED = {mark: re.compile(rf"[^{mark}\n]{{1,1024}}(?={mark})") for mark in "\"'`"}
 _NO_VALUE = re.compile(
@@ -107,16 +115,20 @@ _WORDS = (
 )
 _SAID = ("passw", "passphrase", "passcode", "kennwort", "contraseña", "mot de passe")
 _SCHEMES = ("bearer", "basic", "apikey")
-#: No maker's key is shorter than such a run of letters, digits, `_`, `-`, `/` and `+`.
-_LONG_RUN = b"a" * 16
-_IN_RUN = bytes(
-    ord("a") if i < 128 and (chr(i).isalnum() or chr(i) in "_-/+") else ord(" ") for i in range(256)
+# ── a first look
+# ───────────────────────────────────────────────────────────────────────────────────────
+
+#: What every name of `_CALLED_PASSWORD` and of `_CALLED_SECRET` ends with.
+_NAMES_END = (
+    r"(?i:pass(?:w?or[dt]|wd|wort|phrase|code|e)?|pwd|kennwort|contraseña|"
+    r"secret|key|credentials?|sig|signature|token)"
 )
-
-
-def has_long_run(text: str) -> bool:
-    """Whether 16 characters of a key's or of base64's alphabet stand in a row."""
-    return _LONG_RUN in text.encode("utf-8", "replace").translate(_IN_RUN)
+#: In every text that holds a credential there is one of these.
+HINTS = (
+    Hint(LONG_RUN, "|".join(f"(?:^|[^A-Za-z0-9]){necessary(shape)}" for _, shape in _SHAPES)),
+    *(Hint(necessary(one)) for one in (_PEM, _LOGIN, _LOGIN_TOKEN, _HEADER, _AUTHORIZATION)),
+    Hint(rf"{_NAMES_END}(?i:[ _-]?(?:value|string))?{_CALLED_TO_SIGN}(?:{necessary(_SIGN)})"),
+)
 
 
 def credentials(text: str) -> Iterator[tuple[int, int]]:
@@ -131,7 +143,7 @@ def credentials(text: str) -> Iterator[tuple[int, int]]:
     >>> [text[start:end] for start, end in credentials(text)]
     ['hunter2x']
     """
-    if has_long_run(text):
+    if has_long_run(text):  # no maker's key is shorter
         for marks, shape in _COMPILED:
             if any(mark in text for mark in marks):
                 for match in shape.finditer(text):

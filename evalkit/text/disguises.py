@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from html import unescape
 from urllib.parse import unquote_to_bytes
 
-__all__ = ["Plain", "plain"]
+from evalkit.text.necessary import Hint
+
+__all__ = ["HINTS", "ODD_CASES", "Plain", "plain"]
 
 #: Escapes may stand in escapes (JSON in JSON, a URL in a query); deeper ones are nobody's text.
 _ROUNDS = 3
@@ -33,7 +35,19 @@ _DISGUISE = re.compile(
     r"|&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|commat|period|colon|amp|nbsp|hyphen|plus|lowbar|num);"
     f"|[{_INVISIBLE}]++|[{_SPACES}{_DASHES}{_FORMS}]"
 )
+#: In every text that is not plain there is one of these.
+HINTS = (
+    Hint(r"%[0-9A-Fa-f]{2}"),
+    Hint(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrtbf\"'/])"),
+    Hint(r"&(?:#[0-9]|#[xX][0-9A-Fa-f]|(?:commat|period|colon|amp|nbsp|hyphen|plus|lowbar|num);)"),
+    Hint(f"[{_INVISIBLE}{_SPACES}{_DASHES}{_FORMS}]"),
+)
+#: Letters of which `re` thinks, and RE2 does not, that they are an "i", an "s" or a "k" in another case.
+ODD_CASES = Hint("[\u0130\u0131\u017f\u212a]")
 _ODD = re.compile(f"[{_INVISIBLE}{_SPACES}{_DASHES}{_FORMS}]")
+#: What a disguise begins with is looked for alone first: a set is found fast, alternatives are not.
+_SIGN = re.compile(rf"[%\\&{_INVISIBLE}{_SPACES}{_DASHES}{_FORMS}]")
+_SIGN_IN_ASCII = re.compile(r"[%\\&]")
 _IS_INVISIBLE = re.compile(f"[{_INVISIBLE}]")
 _IS_DASH = re.compile(f"[{_DASHES}]")
 _IS_SPACE = re.compile(f"[{_SPACES}]")
@@ -107,7 +121,14 @@ def _undone(text: str) -> tuple[str, _Map] | None:
     one = _Map([], [], [])
     length = last = 0
     changed = False
-    for match in _DISGUISE.finditer(text):
+    behind = 0
+    for sign in (_SIGN_IN_ASCII if text.isascii() else _SIGN).finditer(text):
+        if sign.start() < behind:
+            continue
+        match = _DISGUISE.match(text, sign.start())
+        if match is None:
+            continue
+        behind = match.end()
         new = _meaning(match[0])
         if new == match[0]:
             continue

@@ -6,7 +6,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-__all__ = ["cards", "ibans", "luhn", "may_hold", "phones"]
+from evalkit.text.necessary import Hint, necessary
+
+__all__ = ["HINTS", "cards", "ibans", "luhn", "may_hold", "phones"]
 
 _Found = tuple[int, int, str]
 
@@ -61,6 +63,8 @@ _ISSUERS = (
     (re.compile(r"220[0-4]"), (16, 17, 18, 19)),  # Mir
     (re.compile(r"60|81|82|508"), (16,)),  # RuPay
 )
+#: No issuer's numbers begin with another, which most times in nanoseconds do.
+_FIRST_DIGITS = "234568"
 #: Of a bare number, these lengths alone are a card's more often than an id's.
 _TELLING_LENGTHS = (14, 15, 16)
 _CARD_WORD = re.compile(
@@ -188,7 +192,8 @@ _INTERNATIONAL = re.compile(
 )
 _AMERICAN = re.compile(
     r"(?<![A-Za-z0-9.+])(?<![A-Za-z0-9]-)(?<![0-9][ /:])(?:1[ .-])?"
-    r"(?:\([2-9][0-9]{2}\)[ ]?[0-9]{3}[ .-]|[2-9][0-9]{2}-[0-9]{3}-|[2-9][0-9]{2}([ .])[2-9][0-9]{2}\1)"
+    r"(?:\([2-9][0-9]{2}\)[ ]?[0-9]{3}[ .-]|[2-9][0-9]{2}-[0-9]{3}-|"
+    r"[2-9][0-9]{2} [2-9][0-9]{2} |[2-9][0-9]{2}\.[2-9][0-9]{2}\.)"
     r"[0-9]{4}(?![A-Za-z0-9]|-[A-Za-z0-9]|[ .][0-9])"
 )
 _TRUNK = re.compile(
@@ -307,3 +312,29 @@ def _is_dialled(digits: str) -> bool:
 def _end(text: str, end: int) -> int:
     extension = _EXTENSION.match(text, end)
     return extension.end() if extension is not None else end
+
+
+# ── a first look
+# ───────────────────────────────────────────────────────────────────────────────────────
+
+_FIVE_DIGITS = r"[0-9](?:[ \t./()+-]*[0-9]){4}"
+_COUNTRY_LETTERS = rf"(?:^|[^A-Za-z0-9])(?i:{'|'.join(sorted(_LENGTHS))})[ \t+-]{{0,2}}"
+#: In every text that holds a number of the class there is one of these, if nothing is taken out of the
+#: text before (which has hints of its own).
+HINTS = {
+    "iban": (
+        Hint(
+            _FIVE_DIGITS,
+            rf"{_COUNTRY_LETTERS}[0-9][ \t+-]{{0,2}}[0-9](?:[ \t+.-]*[A-Za-z0-9]){{11}}",
+        ),
+    ),
+    # A card may begin with any group of the digits that its pattern takes.
+    "card": (
+        Hint(_FIVE_DIGITS, rf"(?:^|[^A-Za-z0-9])[{_FIRST_DIGITS}](?:[ \t+.-]{{0,2}}[0-9]){{12}}"),
+    ),
+    "phone": (
+        *(Hint(_FIVE_DIGITS, necessary(one)) for one in (_INTERNATIONAL, _AMERICAN, _AREA, _NAMED)),
+        # The shape with a trunk 0 is a date's too, but for its nine digits.
+        Hint(_FIVE_DIGITS, r"(?:^|[^A-Za-z0-9.+])\(?0[1-9](?:[ ./()-]{0,4}[0-9]){7}"),
+    ),
+}

@@ -3,18 +3,17 @@ credentials (`credentials.py`). Names and postal addresses are not looked for.""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv6Address
-from itertools import pairwise
 
 from evalkit.text import credentials, numbers_of_people
 from evalkit.text.disguises import Plain, plain
+from evalkit.text.necessary import Hint, necessary
+from evalkit.text.packed import packed
 
-__all__ = ["CLASSES", "Datum", "disjoint", "find", "without"]
+__all__ = ["CLASSES", "HINTS", "Datum", "disjoint", "find", "without"]
 
 #: What can be looked for. Where two overlap, the first of them gives its name.
 CLASSES = ("key", "email", "iban", "card", "ip", "phone")
@@ -48,11 +47,26 @@ _HEADING = re.compile(r"[ \t]{1,4}[A-Z][a-z]")
 _COLONS = re.compile(r"::|:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:")
 _IPV6 = re.compile(r"[0-9A-Fa-f:]{3,45}+(?:\.[0-9]{1,3}){0,3}(?![A-Za-z0-9])")
 
-_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{20,}+={0,2}(?![A-Za-z0-9+_=-])")
-_LEAST_BASE64 = 20
-_MOST_FOLDERS = 8
-_LONGEST_PATH = 4000
-_LONGEST_BASE64 = 4_000_000
+
+_LABEL = r"[A-Za-z0-9\x{80}-\x{10ffff}][A-Za-z0-9_\x{80}-\x{10ffff}-]{0,}"
+_SPELLED_DOT = r"(?i:\[dot\]|\(dot\)|\{dot\}| dot )"
+#: By class: in every plain text that holds a datum of the class there is one of these. Where numbers
+#: are looked for, addresses are taken out first: theirs are hints at numbers too.
+HINTS: dict[str, tuple[Hint, ...]] = {
+    "email": (
+        Hint(
+            rf"(?:@|(?i:\[at\]|\(at\)|\{{at\}})) ?{_LABEL}"
+            rf"(?:\.[A-Za-z0-9\x{{80}}-\x{{10ffff}}]| ?{_SPELLED_DOT})"
+        ),
+        Hint(rf"(?i: at ){_LABEL} ?{_SPELLED_DOT}"),
+    ),
+    "key": credentials.HINTS,
+    "ip": (
+        Hint(necessary(_IPV4)),
+        Hint(r"[0-9A-Fa-f]::|::[0-9A-Fa-f]|:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:"),
+    ),
+    **numbers_of_people.HINTS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +95,7 @@ def find(text: str, classes: Collection[str] = CLASSES) -> list[Datum]:
     found = list(_found(form.text, classes))
     if form.maps:
         found = [_moved(datum, form) for datum in found]
-    found += _encoded(text, classes)
+    found += _in_base64(text, classes)
     return disjoint(found) if found else []
 
 
@@ -126,6 +140,17 @@ def _found(text: str, classes: Collection[str]) -> Iterator[Datum]:
             yield from addresses
         if numbers:
             yield from _numbers(_blanked(text, addresses), classes)
+
+
+def _in_base64(text: str, classes: Collection[str]) -> Iterator[Datum]:
+    """Runs whose text holds personal data: the whole run is one datum."""
+    for run in packed(text):
+        for start, end, inner in run:
+            within = list(_found(plain(inner).text, classes))
+            if within:
+                kind = min((datum.kind for datum in within), key=CLASSES.index)
+                yield Datum(kind, start, end, text[start:end])
+                break
 
 
 def _numbers(text: str, classes: Collection[str]) -> Iterator[Datum]:
@@ -266,48 +291,3 @@ def _version_6(found: str) -> str | None:
     except AddressValueError:
         return None
     return None if address.is_loopback or address.is_unspecified else address.compressed
-
-
-# ── what is packed
-# ───────────────────────────────────────────────────────────────────────────────────────
-
-
-def _encoded(text: str, classes: Collection[str]) -> list[Datum]:
-    """Runs of base64 whose text holds personal data: the whole run is one datum."""
-    if not credentials.has_long_run(text):
-        return []
-    found = []
-    for run in _BASE64.finditer(text):
-        for start, end in _pieces(run):
-            inner = _decoded(text[start:end])
-            within = [] if inner is None else list(_found(plain(inner).text, classes))
-            if within:
-                kind = min((datum.kind for datum in within), key=CLASSES.index)
-                found.append(Datum(kind, start, end, text[start:end]))
-                break
-    return found
-
-
-def _pieces(run: re.Match[str]) -> Iterator[tuple[int, int]]:
-    """Where base64 may stand in a run, whose slashes may be a path's: all of it, what is behind a
-    slash, what is between two."""
-    yield run.span()
-    slashes = [run.start() + at for at, c in enumerate(run[0][:_LONGEST_PATH]) if c == "/"]
-    for at in slashes[:_MOST_FOLDERS]:
-        yield at + 1, run.end()
-    for at, after in pairwise([run.start() - 1, *slashes, run.end()]):
-        if after - at > _LEAST_BASE64:
-            yield at + 1, after
-
-
-def _decoded(run: str) -> str | None:
-    if len(run) > _LONGEST_BASE64:
-        return None
-    bare = run.rstrip("=").replace("-", "+").replace("_", "/")
-    if len(bare) % 4 == 1:
-        return None
-    try:
-        inner = base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError):
-        return None
-    return inner if inner.isprintable() or "\n" in inner or "\t" in inner else None

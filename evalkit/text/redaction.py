@@ -7,21 +7,40 @@ import hashlib
 import hmac
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from evalkit.text.glance import Glance, are_few
+from evalkit.text.necessary import necessary
 from evalkit.text.personal import CLASSES, Datum, disjoint, find
 
-__all__ = ["PLACEHOLDER", "Masks", "Redactor"]
+__all__ = ["PLACEHOLDER", "Masks", "Redactor", "may_be_placed"]
 
 #: What was put in earlier is no datum of an own pattern.
 PLACEHOLDER = re.compile(
     r"\[[A-Z][A-Z0-9_]{0,60}(?: [0-9]{1,6})?\]|[a-z][a-z0-9_-]{0,60}-[0-9a-f]{16}"
 )
+_MAY_BE_PLACED = necessary(PLACEHOLDER)
 _NOT_LABEL = re.compile(r"[^A-Z0-9]+")
 #: Looked-at texts that are remembered: chunks and system prompts come with row after row.
 _REMEMBERED = 4096
 _REMEMBERED_CHARACTERS = 16_000_000
 _HASH_DIGITS = 16
+
+
+def may_be_placed(texts: Sequence[str]) -> NDArray[np.bool_]:
+    """For each text whether there may be a placeholder in it."""
+    try:
+        array = pa.array(texts, pa.string())
+    except UnicodeEncodeError:
+        return np.ones(len(texts), np.bool_)
+    if are_few(array):
+        return np.ones(len(texts), np.bool_)
+    return np.array(pc.match_substring_regex(array, _MAY_BE_PLACED))
 
 
 class Redactor:
@@ -43,6 +62,7 @@ class Redactor:
         self.patterns = dict(patterns or {})
         self._order = (*self.patterns, *CLASSES)
         self._key = key
+        self._glance = Glance(self.classes) if self.classes else None
         self._seen: dict[str, list[Datum]] = {}
         self._characters = 0
 
@@ -51,9 +71,10 @@ class Redactor:
         """Whether nothing is looked for."""
         return not self.classes and not self.patterns
 
-    def masks(self, above: int = 0) -> Masks:
-        """Placeholders for the texts of one row, their numbers `above` one: equal data get equal ones."""
-        return Masks(self, above)
+    def masks(self, above: int = 0, clean: Collection[str] = ()) -> Masks:
+        """Placeholders for the texts of one row, their numbers `above` one: equal data get equal ones.
+        In `clean` texts there is nothing, as is known already."""
+        return Masks(self, above, clean)
 
     def kind_of(self, placeholder: str) -> str | None:
         """The class that a placeholder or a hash in an id stands for; None where it is none of ours."""
@@ -79,6 +100,30 @@ class Redactor:
             self._characters = 0
         self._seen[text] = found
         self._characters += len(text)
+        return found
+
+    def holding(self, texts: Sequence[str] | pa.Array) -> NDArray[np.bool_]:
+        """For each of many texts whether `find` finds something in it; of NULL it does not.
+
+        >>> Redactor(["email"]).holding(["Ask jane@example.org.", "Ask Jane."])
+        array([ True, False])
+        """
+        if self.idle:
+            return np.zeros(len(texts), np.bool_)
+        if not isinstance(texts, pa.Array):
+            try:
+                texts = pa.array(texts, pa.string())
+            except UnicodeEncodeError:  # half of a character, which only Python can hold
+                return np.array([bool(self.find(text)) for text in texts], np.bool_)
+        if self.patterns or self._glance is None or are_few(texts):
+            found = texts.is_valid().to_numpy(zero_copy_only=False)
+        else:
+            found = self._glance.may_hold(texts)
+        some = np.flatnonzero(found)
+        nearer = texts.take(pa.array(some)).to_pylist()
+        held = {text for text in set(nearer) if self.find(text)}
+        found = np.zeros(len(texts), np.bool_)
+        found[some] = [text in held for text in nearer]
         return found
 
     def _own(self, text: str) -> Iterator[Datum]:
@@ -112,8 +157,9 @@ class Masks:
     3
     """
 
-    def __init__(self, redactor: Redactor, above: int = 0) -> None:
+    def __init__(self, redactor: Redactor, above: int = 0, clean: Collection[str] = ()) -> None:
         self._redactor = redactor
+        self._clean = clean
         self._above = above
         self._numbers: dict[tuple[str, str], int] = {}
         self._last: Counter[str] = Counter()
@@ -121,7 +167,7 @@ class Masks:
 
     def text(self, text: str) -> str:
         """Prose: data are numbered in the order in which they are first seen."""
-        found = self._redactor.find(text)
+        found = self._find(text)
         return (
             self._replaced(text, found, [self._numbered(datum) for datum in found])
             if found
@@ -130,7 +176,7 @@ class Masks:
 
     def name(self, text: str) -> str:
         """What rows are grouped by: no numbers, so that equal routes stay equal."""
-        found = self._redactor.find(text)
+        found = self._find(text)
         return (
             self._replaced(text, found, [f"[{_label(datum)}]" for datum in found])
             if found
@@ -139,10 +185,13 @@ class Masks:
 
     def id(self, text: str) -> str:
         """What tells things apart: hashes, so that different ids stay different."""
-        found = self._redactor.find(text)
+        found = self._find(text)
         if not found:
             return text
         return self._replaced(text, found, [self._redactor.hashed(datum, text) for datum in found])
+
+    def _find(self, text: str) -> Sequence[Datum]:
+        return () if text in self._clean else self._redactor.find(text)
 
     def _numbered(self, datum: Datum) -> str:
         key = (datum.kind, datum.value)
@@ -152,7 +201,7 @@ class Masks:
             number = self._numbers[key] = self._above + self._last[datum.kind]
         return f"[{_label(datum)} {number}]"
 
-    def _replaced(self, text: str, found: list[Datum], instead: list[str]) -> str:
+    def _replaced(self, text: str, found: Sequence[Datum], instead: list[str]) -> str:
         parts, last = [], 0
         for datum, placed in zip(found, instead, strict=True):
             self.counts[datum.kind] += 1

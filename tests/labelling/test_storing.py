@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from labelled_lake import FIRST, LAST, filled, sheet_of, told
 
+from evalkit.config import RedactionSettings
 from evalkit.errors import LabelError
 from evalkit.labelling import store
 from evalkit.lake import Lake
@@ -104,3 +105,19 @@ def test_what_comes_with_the_logs_and_what_was_asked_do_not_replace_each_other(
     assert lake.read(LABELS).num_rows == asked + 1
     lake.replace(LABELS, LAST, LABELS.empty(), part={"origin": "traffic"})
     assert lake.read(LABELS).num_rows == asked
+
+
+def test_comments_are_stored_without_personal_data(lake: Lake, tmp_path: Path) -> None:
+    said = "jane@example.org writes password=hunter2x of P-1234"
+    file = filled(sheet_of(lake, 4), tmp_path / "a.json", lambda k: "yes", comment=said)
+    wanted = RedactionSettings(classes=["email", "key"], patterns={"staff": r"P-\d{4}"})
+    store(lake, [file], redaction=wanted)
+    comments = set(lake.read(LABELS).column("comment").to_pylist())
+    assert comments == {"[EMAIL 1] writes password=[KEY 1] of [STAFF 1]"}
+    assert store(lake, [file], redaction=wanted).unchanged == 4
+
+
+def test_without_a_configuration_keys_are_taken_out_of_comments(lake: Lake, tmp_path: Path) -> None:
+    said = "password=hunter2x"
+    store(lake, [filled(sheet_of(lake, 4), tmp_path / "a.json", lambda k: "yes", comment=said)])
+    assert set(lake.read(LABELS).column("comment").to_pylist()) == {"password=[KEY 1]"}
