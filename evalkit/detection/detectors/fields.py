@@ -42,8 +42,10 @@ def fields(history: History) -> list[Finding]:
     (1 - p)^R. Records are not independent: 20 count as one, R = records / 20. This probability has
     to be within the detector's part of the false-alarm budget, divided by the number of fields that
     are looked at: of a hundred fields, one of 98 % needs about 70 records, one of 50 % about 400,
-    one of 10 % about 2,500. A field has appeared when the same holds the other way round: at least
-    10 % have it tonight, and none of the records of those nights had it. It has changed its type
+    one of 10 % about 2,500. A field has appeared when at least 10 % have it tonight, none of the records
+    of those nights had it, and chance would not put all of the k records that have it, of which 20
+    count as one again, into tonight's share s of all records: s^k (Fisher's exact test; tonight's
+    own share would not do, for it was looked at because it is large). It has changed its type
     when 95 % of its values had one type on each of those nights and 95 % have another tonight, with
     as many records.
 
@@ -131,7 +133,7 @@ def _changes(source: _Source, limit: float) -> Iterator[_Change]:
         now = source.share(name, source.today)
         if now == 0 and _never(min(before), tonight) <= limit:
             yield _Change("vanished", name, min(before), 0.0, tonight)
-        elif max(before) == 0 and _never(now, earlier) <= limit:
+        elif max(before) == 0 and _all_tonight(now, tonight, earlier) <= limit:
             yield _Change("appeared", name, 0.0, now, tonight)
         elif now > 0 and min(before) > 0:
             was = {source.type(name, day) for day in source.nights}
@@ -147,6 +149,14 @@ def _never(share: float, records: int) -> float:
     if share < _LEAST_SHARE:
         return 0.0
     return log1p(-min(share, 0.999)) * records / _BUNCH
+
+
+def _all_tonight(share: float, tonight: int, earlier: int) -> float:
+    """Natural logarithm of the chance that all records that have something are tonight's, where a
+    share of tonight's have it."""
+    if share < _LEAST_SHARE:
+        return 0.0
+    return log(tonight / (tonight + earlier)) * share * tonight / _BUNCH
 
 
 def _finding(day: date, source: _Source, changes: list[_Change], beside: list[_Change]) -> Finding:
