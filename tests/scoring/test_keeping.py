@@ -189,4 +189,7 @@ def test_scores_are_those_of_scoring_everything_anew(
         anew = Lake(str(base / f"anew-{number}"))
         store(anew, rows)
         score(of(base, rows=512), anew, DAY, embedder, PRICES)
-        assert lake.read(SCORES, DAY, DAY).equals(anew.read(SCORES, DAY, DAY)), number
+        mine, theirs = lake.read(SCORES, DAY, DAY), anew.read(SCORES, DAY, DAY)
+        # Where no row is left, the new lake has no table yet, and so no columns of metrics.
+        assert mine.num_rows == theirs.num_rows, number
+        assert mine.equals(theirs) or not mine.num_rows, number
