@@ -29,7 +29,7 @@ _ROOT = Path(__file__).parent.parent
 _PATIENCE = 60.0
 #: Debian keeps each release in its own folder, and none of them on the path.
 _BINARIES = sorted(
-    glob.glob("/usr/lib/postgresql/*/bin/postgres"),  # noqa: PTH207
+    glob.glob("/usr/lib/postgresql/*/bin/postgres"),  # noqa: PTH207 - an absolute pattern, which Path.glob refuses
     key=lambda path: float(path.split("/")[4]),
 )
 _REQUEST = re.compile(r"(GET|HEAD|PUT|POST|DELETE) (\S+) HTTP/1")

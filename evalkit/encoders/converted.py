@@ -64,6 +64,7 @@ def plain(module: Any) -> tuple[Any, tuple[Any, ...]]:
     with offline():
         import torch
 
+    # Only some releases of torch say the type of their Module.
     class Plain(torch.nn.Module):  # type: ignore[misc, unused-ignore]
         """Tensors instead of dictionaries."""
 

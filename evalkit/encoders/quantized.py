@@ -187,6 +187,7 @@ def int8_linear(
     """
     import torch
 
+    # Only some releases of torch say the type of their Module.
     class Int8Linear(torch.nn.Module):  # type: ignore[misc, unused-ignore]
         """x W + b with both rounded to whole numbers of their scales."""
 

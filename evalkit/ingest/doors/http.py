@@ -3,17 +3,15 @@ means are not known here."""
 
 from __future__ import annotations
 
-import queue
 import re
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import orjson
@@ -26,6 +24,7 @@ from urllib3.response import BaseHTTPResponse
 from evalkit.errors import ConfigError
 from evalkit.ingest.contract import RecordError
 from evalkit.ingest.doors.patience import NetworkError, Outside, Patience, RefusedError, SlowError
+from evalkit.ingest.doors.watching import watched
 from evalkit.ingest.records import record_of
 from evalkit.version import __version__
 
@@ -40,7 +39,6 @@ _CHUNK = 1 << 18
 _CONNECT_SECONDS = 10.0
 _SLOW = frozenset({408, 504, 524})
 _EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED
-_Found = TypeVar("_Found")
 
 
 class _Again(Exception):  # noqa: N818 - not an error that leaves this file
@@ -154,8 +152,8 @@ class HttpClient:
 
     def _try(self, method: str, target: str, body: bytes | None) -> Any:
         try:
-            status, headers, data = _within(
-                self._seconds, lambda: self._exchange(method, target, body)
+            (status, headers, data), *_ = watched(
+                lambda: iter([self._exchange(method, target, body)]), self._seconds, "evalkit-http"
             )
         except ConnectTimeoutError as error:  # refused, unknown, or not there: no window is smaller
             raise _Again(f"cannot be reached ({_words(error)})") from None
@@ -346,28 +344,3 @@ def _seconds(asked: str | None, now: datetime) -> float | None:
 def _words(error: BaseException) -> str:
     text = str(error).rpartition(": ")[2] or type(error).__name__
     return text.strip("'\")( ")[:200]
-
-
-def _within(seconds: float, work: Callable[[], _Found]) -> _Found:
-    """What `work` gives, done on a thread of its own: a server that sends its headers one byte at a
-    time, or a name that is looked up for ever, would hold the reader beyond any limit of a socket.
-
-    Raises:
-        TimeoutError: it takes longer. The thread is left alone.
-    """
-    done: queue.SimpleQueue[tuple[_Found | None, BaseException | None]] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            done.put((work(), None))
-        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
-            done.put((None, error))
-
-    threading.Thread(target=run, name="evalkit-http", daemon=True).start()
-    try:
-        found, error = done.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError from None
-    if error is not None:
-        raise error
-    return found  # type: ignore[return-value]

@@ -3,9 +3,7 @@ windows are asked for is not known here, nor what the columns mean."""
 
 from __future__ import annotations
 
-import queue
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -20,6 +18,7 @@ from evalkit.config import SourceSettings
 from evalkit.errors import ConfigError
 from evalkit.ingest.contract import Query, Window
 from evalkit.ingest.doors.patience import NetworkError, RefusedError, SlowError
+from evalkit.ingest.doors.watching import SilentError, watched
 
 __all__ = ["Database", "is_database", "query_of"]
 
@@ -37,7 +36,6 @@ _KNOCKED = re.compile(
 )
 #: What the driver puts before the server's own words.
 _DRIVERS = re.compile(r"^[A-Z_]+: |\[libpq\] |Failed to prepare query: |ERROR: ")
-_END = object()
 _Item = TypeVar("_Item")
 
 # The rows come as JSON that the server makes: it is the one that knows every type. The window stands
@@ -172,7 +170,7 @@ class Database:
                 # A break in there is white space of a `json` column: in texts it is written \\n.
                 yield b"".join(row.replace(b"\n", b" ") + b"\n" for row in rows)
 
-        yield from _watched(ask, self.timeout_seconds + _GRACE_SECONDS)
+        yield from self._in_time(ask)
 
     def newest(self) -> datetime | None:
         """The newest watermark; None for an empty table.
@@ -189,8 +187,15 @@ class Database:
             for batch in self._batches(statement, Window(epoch, epoch)):
                 yield from batch.column(0).to_pylist()
 
-        found = next(_watched(ask, self.timeout_seconds + _GRACE_SECONDS), None)
+        found = next(self._in_time(ask), None)
         return None if found is None else found.astimezone(UTC)
+
+    def _in_time(self, ask: Callable[[], Iterator[_Item]]) -> Iterator[_Item]:
+        seconds = self.timeout_seconds + _GRACE_SECONDS
+        try:
+            yield from watched(ask, seconds, "evalkit-postgres")
+        except SilentError:  # half of the window would not come either
+            raise NetworkError(f"it said nothing for {seconds:g} s") from None
 
     def _batches(self, statement: str, window: Window) -> Iterator[pa.RecordBatch]:
         driver = _driver(self.where)
@@ -256,47 +261,3 @@ def _driver(where: str) -> Any:
             f"Run: {_INSTALL}"
         ) from error
     return driver
-
-
-def _watched(ask: Callable[[], Iterator[_Item]], seconds: float) -> Iterator[_Item]:
-    """What `ask` gives, asked on a thread of its own: a server that accepts and then says nothing
-    would hold the reader for ever, and cannot be told to stop either.
-
-    Raises:
-        NetworkError: nothing came for `seconds`; half of it would not come either. The thread is left to its line.
-    """
-    found: queue.Queue[Any] = queue.Queue(maxsize=2)
-    unwanted = threading.Event()
-
-    def give(item: Any) -> bool:
-        while not unwanted.is_set():
-            try:
-                found.put(item, timeout=0.2)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def work() -> None:
-        try:
-            for item in ask():
-                if not give((item, None)):
-                    return
-            give((_END, None))
-        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
-            give((_END, error))
-
-    threading.Thread(target=work, name="evalkit-postgres", daemon=True).start()
-    try:
-        while True:
-            try:
-                item, error = found.get(timeout=seconds)
-            except queue.Empty:
-                raise NetworkError(f"it said nothing for {seconds:g} s") from None
-            if error is not None:
-                raise error
-            if item is _END:
-                return
-            yield item
-    finally:
-        unwanted.set()

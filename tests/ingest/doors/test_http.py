@@ -96,10 +96,10 @@ def test_requests_and_answers() -> None:
     def vendor(method: str, path: str, query: Any, body: Any) -> Any:
         return [method, path, dict(query), body]
 
-    with serve(vendor, HEADERS) as server, client(f"{server.url}/root/") as asked:
-        assert asked.get("/a/b", {"x": "ä & b"}) == ["GET", "/root/a/b", {"x": "ä & b"}, None]
-        assert asked.get("a?n=1", {}) == ["GET", "/root/a", {"n": "1"}, None]
-        assert asked.post("/a", {"k": [1]}) == ["POST", "/root/a", {}, {"k": [1]}]
+    with serve(vendor, HEADERS) as server, client(f"{server.url}/base/") as asked:
+        assert asked.get("/a/b", {"x": "ä & b"}) == ["GET", "/base/a/b", {"x": "ä & b"}, None]
+        assert asked.get("a?n=1", {}) == ["GET", "/base/a", {"n": "1"}, None]
+        assert asked.post("/a", {"k": [1]}) == ["POST", "/base/a", {}, {"k": [1]}]
 
 
 @pytest.mark.parametrize(
