@@ -60,5 +60,5 @@ def test_a_source_that_breaks_its_contract_is_found(
     monkeypatch.setattr("tests.fuzz.find", lambda *_: {"jsonl": broken})
     monkeypatch.setattr("tests.fuzz.FOUND", tmp_path)
     _, found = fuzz("jsonl", 0, 0.002, set())
-    assert [path.parent for path in found] == [tmp_path]
+    assert {path.parent for path in found} == {tmp_path}
     assert (found[0] / "jsonl.jsonl").exists()
