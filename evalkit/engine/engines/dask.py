@@ -42,7 +42,7 @@ class _Cluster:
                     future = self._submit(task, job)
                     given[future.key] = (future, job)
                     if running is None:
-                        running = as_completed([future])
+                        running = as_completed([future], loop=self._client.loop)
                     else:
                         running.add(future)
                 if not given:
@@ -86,7 +86,7 @@ class _Cluster:
                     threads_per_worker=1,
                     processes=True,
                     host="127.0.0.1",
-                    dashboard_address=None,
+                    dashboard_address="127.0.0.1:0",
                     # A night's memory is bounded by its shards; a nanny that guesses kills work.
                     memory_limit=0,
                 )
