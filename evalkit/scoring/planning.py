@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from evalkit.errors import EngineError
 from evalkit.lake import Lake
 from evalkit.lake.slices import read_slices, write_slices
 from evalkit.queries import query
@@ -124,7 +125,17 @@ class DayPlan:
         return Cursor(() if self._kept is None else read_slices(self._kept, _SLICE))
 
     def made_scores(self) -> Cursor:
-        """The scores that the shards came to, with their places; once all of them are done."""
+        """The scores that the shards came to, with their places; once all of them are done.
+
+        Raises:
+            EngineError: somebody removed them.
+        """
+        for path in self.results:
+            if not path.exists():
+                raise EngineError(
+                    f"{path}: a shard was scored, and its scores are no longer there. Is [engine] "
+                    "staging a folder that all workers share? Run the step again."
+                )
         return Cursor(part for path in self.results for part in read_slices(path, _SLICE))
 
     def _shard(self, rows: pa.Table) -> Shard:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from evalkit.config import EncoderSettings, EngineSettings, ScoringSettings, Settings, load
@@ -80,7 +81,7 @@ class Stops:
     def run(self, task: Task, jobs: Iterable[Any]) -> Iterator[Any]:
         def counted() -> Iterator[Any]:
             for job in jobs:
-                self.rows += pa.parquet.read_metadata(job.rows).num_rows
+                self.rows += pq.read_metadata(job.rows).num_rows
                 yield job
 
         for number, result in enumerate(self.inner.run(task, counted())):
@@ -89,7 +90,9 @@ class Stops:
             yield result
 
 
-def scored(settings: Settings, lake: Lake, embedder: Embedder, after: int = 99, **more: bool) -> int:
+def scored(
+    settings: Settings, lake: Lake, embedder: Embedder, after: int = 99, **more: bool
+) -> int:
     """Score the day; gives how many rows were given out."""
     with open_crew(settings) as inner:
         crew = Stops(inner, after)
@@ -195,7 +198,7 @@ def test_what_is_taken_away_on_the_way_is_an_error_not_a_gap(
                 yield work(replace(job, result=job.result.with_name("elsewhere.parquet")))
 
     lake = filled(tmp_path, day(8))
-    with open_crew(of(tmp_path)) as inner, pytest.raises((EngineError, FileNotFoundError)):
+    with open_crew(of(tmp_path)) as inner, pytest.raises(EngineError, match="no longer there"):
         score(of(tmp_path), lake, DAY, embedder, PRICES, crew=Thief(inner))
     assert lake.count(SCORES, DAY) == 0
 
@@ -311,3 +314,26 @@ with open_embedder(settings) as embedder:
         done = score(settings, lake, SAMPLE_DAY, embedder, PRICES)
     assert done.kept == 3 * len(finished)
     assert lake.read(SCORES, SAMPLE_DAY, SAMPLE_DAY).equals(alone)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_workers_share_the_vectors_of_texts(night: tuple[Path, pa.Table], tmp_path: Path) -> None:
+    """One file of vectors under several processes, from the first text on: no error, the same bytes,
+    and hardly a text that two of them embed at the same moment."""
+    home, _ = night
+    done, found = [], []
+    for workers in (1, 2):
+        base = tmp_path / str(workers)
+        base.mkdir()
+        shutil.copytree(home / "lake", base / "lake")
+        settings = load(configured(base, f"[engine]\nworkers = {workers}\nshard_rows = 4"))
+        lake = Lake(settings.lake_url)
+        rows = lake.read(INTERACTIONS, SAMPLE_DAY, SAMPLE_DAY)
+        lake.replace(INTERACTIONS, SAMPLE_DAY, rows.slice(0, 16))
+        with open_embedder(settings) as embedder:
+            done.append(score(settings, lake, SAMPLE_DAY, embedder, PRICES))
+        found.append(lake.read(SCORES, SAMPLE_DAY, SAMPLE_DAY))
+    assert found[0].equals(found[1])
+    alone, together = (one.embedded for one in done)
+    assert 0 < alone <= together <= 1.5 * alone
