@@ -90,7 +90,7 @@ def test_an_error_of_ours_arrives_as_it_is_and_the_next_run_is_a_run(
 def test_any_error_arrives(tmp_path: Path) -> None:
     with (
         open_crew(of(workers=2)) as crew,
-        pytest.raises(RuntimeError, match=r"Unsendable: .*fourteen"),
+        pytest.raises(RuntimeError, match=r"UnsendableError: .*fourteen"),
     ):
         list(crew.run(Task("t", Squares(tmp_path)), [14]))
 

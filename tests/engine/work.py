@@ -34,7 +34,7 @@ class Squares:
         if number == 13:
             raise ModelError("thirteen is not to be had")
         if number == 14:
-            raise Unsendable("fourteen", lambda: None)
+            raise UnsendableError("fourteen", lambda: None)
         return number * number
 
 
@@ -58,7 +58,7 @@ class Killing:
         return done
 
 
-class Unsendable(Exception):
+class UnsendableError(Exception):
     """An error that cannot be pickled."""
 
 

@@ -212,7 +212,7 @@ def test_work_travels_and_a_worker_with_other_scorers_is_refused(
     assert pickle.loads(pickle.dumps(shard)) == shard  # noqa: S301  (made here)
     assert pickle.loads(pickle.dumps(Worker(settings, PRICES, 1))).threads == 1  # noqa: S301
     work = ShardScorer(settings, Scoring(settings, embedder, PRICES), embedder)
-    with pytest.raises(EngineError, match="shard 3 .*the night is scored with another"):
+    with pytest.raises(EngineError, match=r"shard 3 .*the night is scored with another"):
         work(shard)
 
 
