@@ -293,7 +293,7 @@ class EngineSettings(_Section):
     shard_rows: int = Field(
         2048,
         ge=1,
-        le=1_000_000,
+        le=65_536,
         description="interactions that a worker is given at once: what a killed run may do again",
     )
     staging: str | None = Field(

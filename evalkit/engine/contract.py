@@ -51,7 +51,8 @@ class Crew(Protocol):
         """The results, each as soon as it is there, in no order.
 
         Jobs are taken one by one, never many more than there are workers. A job whose worker is
-        lost is given out again, and no other job suffers from it; what a job raises ends the run.
+        lost is given out again, and so is one whose result was lost with it; no other job suffers.
+        What a job raises ends the run.
 
         Raises:
             EngineError: the workers of one job were lost `ATTEMPTS` times, or none can be started.

@@ -3,7 +3,7 @@ Parquet file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -42,11 +42,22 @@ def read_slices(file: Path, rows: int) -> Iterator[pa.Table]:
         yield from resliced(opened.iter_batches(batch_size=rows, use_threads=False), rows)
 
 
-def write_slices(file: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> Path:
-    """Write rows into a Parquet file; it is there whole or not at all."""
+def write_slices(
+    file: Path,
+    schema: pa.Schema,
+    tables: Iterable[pa.Table],
+    meta: Callable[[], Mapping[str, str]] = dict,
+) -> Path:
+    """Write rows into a Parquet file; it is there whole or not at all.
+
+    Args:
+        file, schema, tables: where, and which rows.
+        meta: gives what the file is to say of itself besides, once all rows are known.
+    """
     part = file.with_name(f".{file.name}.part")
     with pq.ParquetWriter(part, schema, compression="zstd", compression_level=3) as writer:
         for table in tables:
             writer.write_table(table.select(schema.names).cast(schema), row_group_size=_GROUP_ROWS)
+        writer.add_key_value_metadata(dict(meta()))
     part.replace(file)
     return file

@@ -19,6 +19,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from evalkit.errors import CommitConflictError, LakeError
 from evalkit.lake.adopting import commit, put
+from evalkit.lake.columns import same, typed, without_nan, young
 from evalkit.lake.slices import read_slices, resliced
 from evalkit.lake.views import Views
 from evalkit.schema import TABLES, Table
@@ -96,7 +97,7 @@ class Lake:
                 self._repartition(table)
                 write_deltalake(
                     self._location(table),
-                    _without_nan(data, table.name),
+                    without_nan(data, table.name),
                     mode="overwrite",
                     predicate=predicate,
                     partition_by=list(table.parts),
@@ -134,7 +135,7 @@ class Lake:
         stored = self.read(table, day, day)
         for name, value in (part or {}).items():
             stored = stored.filter(pc.equal(stored[name], value))
-        if _same(stored, data):
+        if same(stored, data):
             return False
         self.replace(table, day, data, part)
         return True
@@ -152,16 +153,18 @@ class Lake:
         Raises:
             CommitConflictError, LakeError: as `replace`.
         """
+        if table.parts != ("day",):
+            raise LakeError(f"{table.name}: is replaced by {', '.join(table.parts)}, not by day.")
         rows = pq.ParquetFile(file).metadata.num_rows
         if not rows:
             return self.update(table, day, pq.read_table(file, partitioning=None))
         stored = self.batches(table, day, _GROUP_ROWS)
         if self.count(table, day) == rows and all(
-            _same(old, new) for old, new in zip(stored, read_slices(file, _GROUP_ROWS), strict=True)
+            same(old, new) for old, new in zip(stored, read_slices(file, _GROUP_ROWS), strict=True)
         ):
             return False
         self._repartition(table)
-        parts = (_without_nan(part, table.name) for part in read_slices(file, _GROUP_ROWS))
+        parts = (without_nan(part, table.name) for part in read_slices(file, _GROUP_ROWS))
         added = put(self._location(table), self._storage, day, parts)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
@@ -232,12 +235,12 @@ class Lake:
         if dataset is None:
             empty = table.empty()
             return empty.select(names) if names else empty
-        young = _young(dataset.schema, table)
-        asked = None if names is None else [name for name in names if name not in young]
+        later = young(dataset.schema, table)
+        asked = None if names is None else [name for name in names if name not in later]
         found = dataset.to_table(
             columns=_with_day(asked), filter=_between(start, end), use_threads=False
         )
-        found = _typed(found, table).sort_by("day")
+        found = typed(found, table).sort_by("day")
         return found.select(names) if names else found
 
     def batches(
@@ -252,8 +255,8 @@ class Lake:
         dataset = self._dataset(table)
         if dataset is None:
             return
-        young = _young(dataset.schema, table)
-        asked = None if columns is None else [name for name in columns if name not in young]
+        later = young(dataset.schema, table)
+        asked = None if columns is None else [name for name in columns if name not in later]
         found = dataset.to_batches(
             columns=_with_day(asked),
             filter=_between(day, day),
@@ -263,7 +266,7 @@ class Lake:
             use_threads=False,
         )
         for part in resliced(found, rows):
-            whole = _typed(part, table)
+            whole = typed(part, table)
             yield whole if columns is None else whole.select(columns)
 
     def days(self, table: Table) -> list[date]:
@@ -369,78 +372,5 @@ def _with_day(columns: list[str] | None) -> list[str] | None:
     return columns if columns is None or "day" in columns else [*columns, "day"]
 
 
-def _young(schema: pa.Schema, table: Table) -> set[str]:
-    """Declared columns that a stored table does not have yet."""
-    return {column.name for column in table.columns} - set(schema.names)
-
-
-def _typed(found: pa.Table, table: Table) -> pa.Table:
-    """`found` with every declared column, in the declared order and type; further ones (metrics) follow."""
-    known = {column.name: column.type for column in table.columns}
-    order = [*known, *(name for name in found.column_names if name not in known)]
-    return pa.table(
-        {
-            name: found.column(name).cast(known.get(name, _plain(found.schema.field(name).type)))
-            if name in found.column_names
-            else _absent(table, name, known[name], found.num_rows)
-            for name in order
-        }
-    )
-
-
-def _absent(table: Table, name: str, type_: pa.DataType, rows: int) -> pa.Array:
-    """What rows have in a column that they were written before."""
-    older = table.older.get(name)
-    return pa.nulls(rows, type_) if older is None else pa.repeat(pa.scalar(older, type_), rows)
-
-
-def _same(stored: pa.Table, data: pa.Table) -> bool:
-    """Whether stored rows are those at hand: a column that only one of them has may hold NULL alone."""
-    if stored.num_rows != data.num_rows:
-        return False
-    mine, theirs = set(data.column_names), set(stored.column_names)
-    if any(stored[name].null_count != stored.num_rows for name in theirs - mine):
-        return False
-    if any(data[name].null_count != data.num_rows for name in mine - theirs):
-        return False
-    return all(
-        stored[name].combine_chunks().equals(data[name].cast(stored[name].type).combine_chunks())
-        for name in mine & theirs
-    )
-
-
-def _plain(type_: pa.DataType) -> pa.DataType:
-    return (
-        pa.string() if pa.types.is_large_string(type_) or pa.types.is_string_view(type_) else type_
-    )
-
-
 def _quoted(value: str) -> str:
     return value.replace("'", "''")
-
-
-def _without_nan(
-    data: pa.Table | pa.RecordBatchReader, name: str
-) -> pa.Table | pa.RecordBatchReader:
-    """Refuse NaN: a missing value is NULL, and DuckDB's answers on NaN differ between versions."""
-
-    def check(batch: pa.RecordBatch | pa.Table) -> None:
-        for field in batch.schema:
-            if (
-                pa.types.is_floating(field.type)
-                and pc.any(pc.is_nan(batch.column(field.name))).as_py()
-            ):
-                raise LakeError(
-                    f"{name}: {field.name}: NaN is never stored. A missing value is NULL."
-                )
-
-    if isinstance(data, pa.Table):
-        check(data)
-        return data
-
-    def checked() -> Iterator[pa.RecordBatch]:
-        for batch in data:
-            check(batch)
-            yield batch
-
-    return pa.RecordBatchReader.from_batches(data.schema, checked())

@@ -3,13 +3,15 @@ in whatever process; how rows are cut is `planning`'s."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from evalkit.config import Settings
 from evalkit.encoders import Embedder, open_embedder
@@ -70,6 +72,15 @@ class Done:
     embedded: int = 0
     cached: int = 0
 
+    def stated(self) -> dict[str, str]:
+        """As its file says it."""
+        return {"done": json.dumps(asdict(self))}
+
+    @classmethod
+    def of(cls, result: Path) -> Done:
+        """What the file of a shard's scores says."""
+        return cls(**json.loads(pq.read_metadata(result).metadata[b"done"]))
+
 
 class ShardScorer:
     """Scores shards one after the other, with everything loaded once."""
@@ -93,16 +104,22 @@ class ShardScorer:
                 f"with {shard.fingerprint}. Install the same evalkit, models and extensions on all "
                 "workers."
             )
-        failed, before = Counter(scoring.failed), self._embedder.stats
-        schema = pa.schema([("place", pa.int64()), *scoring.schema])
-        write_slices(shard.result, schema, self._scores(shard))
-        after = self._embedder.stats
-        return Done(
-            shard.number,
-            dict(scoring.failed - failed),
-            after.encoded - before.encoded,
-            after.hits - before.hits,
-        )
+        # A worker may be lost between its file and its answer: then the file is the answer.
+        if not shard.result.exists():
+            schema = pa.schema([("place", pa.int64()), *scoring.schema])
+            failed, before = Counter(scoring.failed), self._embedder.stats
+
+            def done() -> dict[str, str]:
+                after = self._embedder.stats
+                return Done(
+                    shard.number,
+                    dict(scoring.failed - failed),
+                    after.encoded - before.encoded,
+                    after.hits - before.hits,
+                ).stated()
+
+            write_slices(shard.result, schema, self._scores(shard), done)
+        return Done.of(shard.result)
 
     def _scores(self, shard: Shard) -> Iterator[pa.Table]:
         for rows in read_slices(shard.rows, self._rows):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -74,11 +75,7 @@ def staged(root: Path, day: date, *, fresh: bool = False) -> Iterator[Staging]:
     name = f"{kind}-{uuid.uuid4().hex}"
     try:
         _forget_old(root)
-        new = home / f".{name}"
-        for part in (new / "results", new / "left", new / "spill"):
-            part.mkdir(parents=True)
-        lock = _locked(new / "lock", make=True)
-        new.rename(home / name)  # from now on others see it, and that it is locked
+        lock = _made(home, name)
     except OSError as error:
         raise EngineError(
             f"{root}: shards cannot be put there ({error}). Name a folder in [engine] staging."
@@ -93,11 +90,10 @@ def staged(root: Path, day: date, *, fresh: bool = False) -> Iterator[Staging]:
             shutil.rmtree(own, ignore_errors=True)
         raise
     else:
-        for other in [own, *_dead(home)]:
+        for other in chain([own], _dead(home)):
             shutil.rmtree(other, ignore_errors=True)
     finally:
-        if lock is not None:
-            os.close(lock)
+        os.close(lock)
         for empty in (home, root):
             with suppress(OSError):
                 empty.rmdir()
@@ -115,20 +111,32 @@ def _take_over(staging: Staging, home: Path, prefix: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _dead(home: Path) -> list[Path]:
-    """The folders of a day whose runs are no more."""
-    found = []
+def _made(home: Path, name: str) -> int:
+    """Make a run's folder; gives its lock. Others see it once it is locked."""
+    new = home / f".{name}"
+    for part in ("results", "left", "spill"):
+        (new / part).mkdir(parents=True)
+    lock = _locked(new / "lock", os.O_CREAT)
+    assert lock is not None  # nobody else knows of it
+    new.rename(home / name)
+    return lock
+
+
+def _dead(home: Path) -> Iterator[Path]:
+    """The folders of a day whose runs are no more, each locked while it is looked at."""
     for folder in sorted(home.iterdir()):
-        if not folder.name.startswith(".") and (lock := _locked(folder / "lock")) is not None:
-            os.close(lock)
-            found.append(folder)
-    return found
+        lock = None if folder.name.startswith(".") else _locked(folder / "lock")
+        if lock is not None:
+            try:
+                yield folder
+            finally:
+                os.close(lock)
 
 
-def _locked(path: Path, *, make: bool = False) -> int | None:
+def _locked(path: Path, more: int = 0) -> int | None:
     """The lock of a folder, held until it is closed; None where another run has it."""
     try:
-        lock = os.open(path, os.O_RDWR | (os.O_CREAT if make else 0))
+        lock = os.open(path, os.O_RDWR | more)
     except FileNotFoundError:
         return None
     try:
@@ -148,6 +156,8 @@ def _forget_old(root: Path) -> None:
             if time.time() - home.stat().st_mtime > _KEEP_SECONDS:
                 for folder in _dead(home):
                     shutil.rmtree(folder, ignore_errors=True)
+                for unfinished in home.glob(".*"):
+                    shutil.rmtree(unfinished, ignore_errors=True)
                 home.rmdir()
 
 

@@ -42,7 +42,6 @@ TURNS = pa.schema(
         ("is_last", pa.bool_()),
     ]
 )
-_EMPTY = TURNS.empty_table()
 
 
 @dataclass(frozen=True)
@@ -74,22 +73,15 @@ class Turns:
     """
 
     def __init__(self, table: pa.Table | None = None) -> None:
-        self._table = _EMPTY if table is None else table.select(_EMPTY.column_names)
-        ids = self._table.column("interaction_id").to_pylist()
-        self._row = {id_: k for k, id_ in enumerate(ids)}
+        rows = [] if table is None else table.select(TURNS.names).to_pylist()
+        self._places = {row.pop("interaction_id"): Place(**row) for row in rows}
 
     def __len__(self) -> int:
-        return len(self._row)
+        return len(self._places)
 
     def of(self, interaction_id: str | None) -> Place | None:
         """Where an interaction stands; None where it belongs to no session."""
-        k = None if interaction_id is None else self._row.get(interaction_id)
-        if k is None:
-            return None
-        query, answer, seconds, is_last = (
-            self._table.column(name)[k].as_py() for name in _EMPTY.column_names[1:]
-        )
-        return Place(query, answer, seconds, is_last)
+        return None if interaction_id is None else self._places.get(interaction_id)
 
     @classmethod
     def of_rows(cls, rows: pa.Table) -> Turns:

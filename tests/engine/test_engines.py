@@ -65,7 +65,7 @@ def test_a_killed_worker_costs_its_own_job_alone(crew: Crew, tmp_path: Path) -> 
     assert sorted(crew.run(task, range(9))) == [n * n for n in range(9)]
     assert len(lines(tmp_path / "begun-4")) == 2
     again = sum(len(lines(tmp_path / f"begun-{n}")) - 1 for n in range(9))
-    assert again == 1
+    assert again <= 2  # its own, and one that was done but whose result had not arrived
 
 
 @pytest.mark.timeout(240)
@@ -87,12 +87,11 @@ def test_an_error_of_ours_arrives_as_it_is_and_the_next_run_is_a_run(
     assert sorted(crew.run(task, [1, 2, 3])) == [1, 4, 9]
 
 
-def test_any_error_arrives(tmp_path: Path) -> None:
-    with (
-        open_crew(of(workers=2)) as crew,
-        pytest.raises(RuntimeError, match=r"UnsendableError: .*fourteen"),
-    ):
-        list(crew.run(Task("t", Squares(tmp_path)), [14]))
+@pytest.mark.timeout(240)
+def test_any_error_arrives(crew: Crew, tmp_path: Path) -> None:
+    """Also one that cannot be pickled: as whatever each engine makes of it, with its text."""
+    with pytest.raises(Exception, match="fourteen"):
+        list(crew.run(Task(str(tmp_path), Squares(tmp_path)), [14]))
 
 
 def test_jobs_are_taken_as_they_are_needed(crew: Crew, tmp_path: Path) -> None:

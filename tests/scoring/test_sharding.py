@@ -179,6 +179,27 @@ def test_a_run_that_lives_is_left_alone(tmp_path: Path, embedder: Embedder) -> N
     assert not (tmp_path / "lake-staging").exists()
 
 
+def test_what_nobody_came_back_for_goes(tmp_path: Path, embedder: Embedder) -> None:
+    lake, root = filled(tmp_path, day(8)), tmp_path / "lake-staging"
+    for name in ("2026-01-01", "2026-01-02", "2026-01-03"):
+        for folder in ("run-1", ".run-2"):
+            (root / name / folder).mkdir(parents=True)
+        (root / name / "run-1" / "lock").touch()
+    with staged(root, date(2026, 1, 3)):
+        for name in ("2026-01-01", "2026-01-03"):
+            os.utime(root / name, (0, 0))
+        scored(of(tmp_path), lake, embedder)
+        assert sorted(path.name for path in root.iterdir()) == ["2026-01-02", "2026-01-03"]
+        assert [path.name[:4] for path in (root / "2026-01-03").iterdir()] == ["run-"]
+
+
+def test_a_folder_that_cannot_be_is_said(tmp_path: Path, embedder: Embedder) -> None:
+    (tmp_path / "taken").write_text("a file")
+    settings = of(tmp_path, staging=str(tmp_path / "taken"))
+    with pytest.raises(EngineError, match=r"taken: .*\[engine\] staging"):
+        score(settings, filled(tmp_path, day(4)), DAY, embedder, PRICES)
+
+
 def test_a_file_that_was_cut_off_is_not_used(tmp_path: Path, embedder: Embedder) -> None:
     lake = filled(tmp_path, day(8))
     with pytest.raises(KeyboardInterrupt):
@@ -195,7 +216,7 @@ def test_what_is_taken_away_on_the_way_is_an_error_not_a_gap(
         def run(self, task: Task, jobs: Iterable[Any]) -> Iterator[Any]:
             for job in jobs:
                 work = task.make()
-                yield work(replace(job, result=job.result.with_name("elsewhere.parquet")))
+                yield work(replace(job, result=job.result.with_name(f"elsewhere-{job.number}.parquet")))
 
     lake = filled(tmp_path, day(8))
     with open_crew(of(tmp_path)) as inner, pytest.raises(EngineError, match="no longer there"):
@@ -214,6 +235,26 @@ def test_work_travels_and_a_worker_with_other_scorers_is_refused(
     work = ShardScorer(settings, Scoring(settings, embedder, PRICES), embedder)
     with pytest.raises(EngineError, match=r"shard 3 .*the night is scored with another"):
         work(shard)
+
+
+def test_a_shard_whose_answer_was_lost_is_not_scored_again(
+    tmp_path: Path, embedder: Embedder
+) -> None:
+    @dataclass
+    class Twice(Stops):
+        def run(self, task: Task, jobs: Iterable[Any]) -> Iterator[Any]:
+            work = task.make()
+            for job in jobs:
+                first = work(job)
+                made = job.result.stat()
+                assert work(job) == first
+                assert job.result.stat() == made
+                yield first
+
+    lake = filled(tmp_path, day(8))
+    with open_crew(of(tmp_path)) as inner:
+        done = score(of(tmp_path), lake, DAY, embedder, PRICES, crew=Twice(inner))
+    assert done.interactions == scores(lake).num_rows == 5
 
 
 # ── real processes and clusters ──────────────────────────────────────────────────────────────────────
@@ -274,7 +315,9 @@ def test_two_workers_one_of_them_killed(
         done = score(settings, lake, SAMPLE_DAY, embedder, PRICES, crew=crew)
     assert (crew.rows, done.embedded, done.errors) == (ROWS, 0, {})
     begun = [len(path.read_text().splitlines()) for path in sorted(tmp_path.glob("begun-*"))]
-    assert begun == [1, 2, 1, 1, 1, 1, 1]  # the lost worker cost its shard alone
+    # The lost worker cost its shard alone; one whose answer was lost with it is not scored again.
+    assert (len(begun), begun[1]) == (7, 2)
+    assert sum(begun) <= 9
     assert lake.read(SCORES, SAMPLE_DAY, SAMPLE_DAY).equals(alone)
 
 
