@@ -17,7 +17,7 @@ from evalkit.schema import TABLES, Table
 __all__ = ["Views"]
 
 #: What a query that may spill has before it does.
-_SPILL_FROM = "384MB"
+_SPILL_FROM = "1GB"
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -49,6 +49,9 @@ class Views:
         if spill is not None:
             self._connection.execute("SET memory_limit = $1", [_SPILL_FROM])
             self._connection.execute("SET temp_directory = $1", [str(spill)])
+            # What is asked for in an order says so; keeping any other would hold whole files.
+            self._connection.execute("SET preserve_insertion_order = false")
+            self._connection.execute("SET enable_progress_bar = false")
 
     def sql(self, query: str, params: Mapping[str, Any] | None = None) -> pa.Table:
         """The query's answer as Arrow; a statement without an answer gives an empty table."""

@@ -216,7 +216,9 @@ def test_what_is_taken_away_on_the_way_is_an_error_not_a_gap(
         def run(self, task: Task, jobs: Iterable[Any]) -> Iterator[Any]:
             for job in jobs:
                 work = task.make()
-                yield work(replace(job, result=job.result.with_name(f"elsewhere-{job.number}.parquet")))
+                yield work(
+                    replace(job, result=job.result.with_name(f"elsewhere-{job.number}.parquet"))
+                )
 
     lake = filled(tmp_path, day(8))
     with open_crew(of(tmp_path)) as inner, pytest.raises(EngineError, match="no longer there"):
