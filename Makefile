@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 SERVICES := .services
 OUT := out
 
-.PHONY: run setup test test-slow services check format bench clean
+.PHONY: run setup test test-slow services ray check format bench clean
 
 run: $(STAMP)  ## all nights of the sample traffic; prints where the newest page is
 	@mkdir -p $(OUT)
@@ -19,7 +19,7 @@ setup: $(STAMP)  ## a virtual environment with everything, pinned
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,openvino,onnx,postgres]' -c constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dask,dev,openvino,onnx,postgres]' -c constraints.txt
 	@touch $@
 
 check: $(STAMP)  ## format, lint, types, import floors
@@ -40,6 +40,13 @@ services: $(SERVICES)/.installed  ## an S3 API for the slow tests
 $(SERVICES)/.installed: tests/services.txt
 	$(PYTHON) -m venv $(SERVICES)
 	$(SERVICES)/bin/pip install --quiet --disable-pip-version-check -r tests/services.txt
+	@touch $@
+
+# 240 MB unpacked: only its slow tests need it, and skip without it
+ray: $(VENV)/.ray  ## Ray, for the slow tests of its engine
+
+$(VENV)/.ray: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[ray]' -c constraints.txt
 	@touch $@
 
 format: $(STAMP)

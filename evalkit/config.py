@@ -27,6 +27,7 @@ from evalkit.errors import ConfigError, DayError
 __all__ = [
     "DetectSettings",
     "EncoderSettings",
+    "EngineSettings",
     "IngestSettings",
     "LabelsSettings",
     "LakeSettings",
@@ -277,6 +278,31 @@ class ScoringSettings(_Section):
     )
 
 
+class EngineSettings(_Section):
+    """Who scores: this process, several on this machine, or the workers of a cluster."""
+
+    kind: str = Field("local", description="local, dask or ray")
+    workers: int = Field(
+        1, ge=1, le=4096, description="how many score at once; 1 with local: this process alone"
+    )
+    address: str | None = Field(
+        None,
+        description="the cluster's address (tcp://host:8786, ray://host:10001 or auto); without it "
+        "one is started on this machine for the run",
+    )
+    shard_rows: int = Field(
+        2048,
+        ge=1,
+        le=65_536,
+        description="interactions that a worker is given at once: what a killed run may do again",
+    )
+    staging: str | None = Field(
+        None,
+        description="folder that all workers reach, for what is on its way; without it beside the "
+        "lake",
+    )
+
+
 class RollupSettings(_Section):
     """By which columns each day is divided."""
 
@@ -362,6 +388,7 @@ class Settings(_Section):
     labels: LabelsSettings = Field(default_factory=LabelsSettings)
     encoder: EncoderSettings = Field(default_factory=EncoderSettings)
     scoring: ScoringSettings = Field(default_factory=ScoringSettings)
+    engine: EngineSettings = Field(default_factory=EngineSettings)
     rollup: RollupSettings = Field(default_factory=RollupSettings)
     detect: DetectSettings = Field(default_factory=DetectSettings)
     report: ReportSettings = Field(default_factory=ReportSettings)
@@ -401,6 +428,16 @@ class Settings(_Section):
         return self.path(self.scoring.models)
 
     @property
+    def staging_path(self) -> Path:
+        """The folder of shards and results that are on their way into the lake."""
+        if self.engine.staging is not None:
+            return self.path(self.engine.staging)
+        if "://" in self.lake.path:
+            return self.path("staging")
+        lake = self.path(self.lake.path)
+        return lake.parent / f"{lake.name}-staging"
+
+    @property
     def cache_path(self) -> Path:
         """The embedding cache's file."""
         if self.encoder.cache is not None:
@@ -412,8 +449,9 @@ class Settings(_Section):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of every key's value (not of comments or order)."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """Hash of every key's value (not of comments or order), but for `[engine]`: who scores
+        changes no figure."""
+        text = json.dumps(self.model_dump(mode="json", exclude={"engine"}), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

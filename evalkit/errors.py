@@ -6,6 +6,7 @@ EvalkitError                catch this at the edge (the CLI does: exit 3)
 ├── ModelError              a model file is missing, or is not the one that was measured
 ├── LakeError               a table cannot be read or written
 │   └── CommitConflictError another run replaced the same day at the same time
+├── EngineError         workers cannot be started, or are lost again and again
 ├── DayError                a day is not a day, or nothing was ever stored for it
 ├── LabelError              a file of people's verdicts cannot be stored
 ├── ExtensionError          a scorer, source, detector, encoder or section breaks its contract
@@ -19,6 +20,7 @@ __all__ = [
     "ConfigError",
     "DayError",
     "DeliveryError",
+    "EngineError",
     "EvalkitError",
     "ExtensionError",
     "LabelError",
@@ -50,6 +52,10 @@ class LakeError(EvalkitError):
 
 class CommitConflictError(LakeError):
     """Another run replaced the same day while this one worked on it."""
+
+
+class EngineError(EvalkitError):
+    """Workers cannot be started, or were lost again and again with the same work."""
 
 
 class DayError(EvalkitError):

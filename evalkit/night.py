@@ -24,6 +24,7 @@ from evalkit import canary, prices, scoring
 from evalkit.config import Settings
 from evalkit.detection import detect
 from evalkit.encoders import Embedder, open_embedder
+from evalkit.engine import Crew, open_crew
 from evalkit.errors import EvalkitError
 from evalkit.ingest import ingest
 from evalkit.lake import Lake, ledger
@@ -67,6 +68,7 @@ class Tools:
     prices: prices.PriceList
     metrics: dict[str, Metric]
     instrument: canary.Instrument
+    crew: Crew
 
 
 def run(settings: Settings, day: date, say: Say, *, replace: bool = False) -> Night:
@@ -154,7 +156,9 @@ def _night(tools: Tools, day: date, say: Say, *, mail: bool, fresh: bool) -> Nig
     began = time.monotonic()
     settings, lake = tools.settings, tools.lake
     try:
-        scored = score(settings, lake, day, tools.embedder, tools.prices, fresh=fresh)
+        scored = score(
+            settings, lake, day, tools.embedder, tools.prices, fresh=fresh, crew=tools.crew
+        )
         say(day, "score", str(scored))
         say(day, "canary", str(canary.record(lake, day, tools.instrument)))
         say(day, "rollup", str(rollup(settings, lake, day, tools.metrics)))
@@ -190,7 +194,7 @@ def step(name: str, settings: Settings, day: date, say: Say) -> Night:
             _nights(tools, [], say, before=before, again=False, mail=False, replace=False)
             done: object = ", ".join(str(taken) for taken in ingest(settings, lake, [day]))
         elif name == "score":
-            done = score(settings, lake, day, tools.embedder, tools.prices)
+            done = score(settings, lake, day, tools.embedder, tools.prices, crew=tools.crew)
             say(day, "canary", str(canary.record(lake, day, tools.instrument)))
         elif name == "rollup":
             done = rollup(settings, lake, day, tools.metrics)
@@ -225,9 +229,9 @@ def _opened(settings: Settings) -> Iterator[Tools]:
     lake = Lake(settings.lake_url)
     file = settings.prices.file
     price_list = prices.load(None if file is None else settings.path(file))
-    with open_embedder(settings) as embedder:
+    with open_embedder(settings) as embedder, open_crew(settings) as crew:
         instrument = canary.Instrument(settings, embedder, price_list)
-        yield Tools(settings, lake, embedder, price_list, metrics(settings), instrument)
+        yield Tools(settings, lake, embedder, price_list, metrics(settings), instrument, crew)
 
 
 def _has_changed(tools: Tools, day: date) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,14 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from evalkit.errors import CommitConflictError, LakeError
+from evalkit.lake.adopting import commit, put
+from evalkit.lake.columns import same, typed, without_nan, young
+from evalkit.lake.slices import read_slices, resliced
 from evalkit.lake.views import Views
 from evalkit.schema import TABLES, Table
 
@@ -25,7 +30,9 @@ __all__ = ["Lake"]
 _ATTEMPTS = 5
 #: Files that no table version needs any more are kept this long, so that readers of an old version finish.
 _KEEP_HOURS = 7 * 24
-_WRITER = WriterProperties(compression="ZSTD", compression_level=3)
+#: A row group is read whole, so it bounds what a reader holds: so many rows, however large a day.
+_GROUP_ROWS = 16_384
+_WRITER = WriterProperties(compression="ZSTD", compression_level=3, max_row_group_size=_GROUP_ROWS)
 
 
 class Lake:
@@ -41,6 +48,17 @@ class Lake:
         self.url = url.rstrip("/")
         self._storage = dict(storage or {})
         self._views: Views | None = None
+        self._pins: Mapping[str, int | None] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_views": None}  # a connection does not travel
+
+    def pinned(self, *tables: Table) -> Lake:
+        """The lake with some tables as they are now: what is committed meanwhile is not seen in
+        them. It can be pickled, and is the same elsewhere."""
+        found = Lake(self.url, self._storage)
+        found._pins = {table.name: self.version(table) for table in tables}
+        return found
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -79,7 +97,7 @@ class Lake:
                 self._repartition(table)
                 write_deltalake(
                     self._location(table),
-                    _without_nan(data, table.name),
+                    without_nan(data, table.name),
                     mode="overwrite",
                     predicate=predicate,
                     partition_by=list(table.parts),
@@ -117,9 +135,51 @@ class Lake:
         stored = self.read(table, day, day)
         for name, value in (part or {}).items():
             stored = stored.filter(pc.equal(stored[name], value))
-        if _same(stored, data):
+        if same(stored, data):
             return False
         self.replace(table, day, data, part)
+        return True
+
+    def adopt(self, table: Table, day: date, file: Path) -> bool:
+        """Replace one day of a table by the rows of a Parquet file, in their order and all or
+        nothing, but only where something differs. A few thousand rows are in memory at a time.
+
+        Args:
+            table: which table; one that is divided by day alone.
+            day: the day; all rows are of it.
+            file: the rows; it stays as it is.
+        Returns:
+            Whether there was anything to commit.
+        Raises:
+            CommitConflictError, LakeError: as `replace`.
+        """
+        if table.parts != ("day",):
+            raise LakeError(f"{table.name}: is replaced by {', '.join(table.parts)}, not by day.")
+        rows = pq.ParquetFile(file).metadata.num_rows
+        if not rows:
+            return self.update(table, day, pq.read_table(file, partitioning=None))
+        stored = self.batches(table, day, _GROUP_ROWS)
+        if self.count(table, day) == rows and all(
+            same(old, new) for old, new in zip(stored, read_slices(file, _GROUP_ROWS), strict=True)
+        ):
+            return False
+        self._repartition(table)
+        parts = (without_nan(part, table.name) for part in read_slices(file, _GROUP_ROWS))
+        added = put(self._location(table), self._storage, day, parts)
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                commit(self._delta(table), self._location(table), self._storage, table, added)
+                break
+            except CommitFailedError as error:
+                if attempt == _ATTEMPTS:
+                    raise CommitConflictError(
+                        f"{table.name}: another run replaced {day} at the same time. Its rows "
+                        "stand; run the step again if they should be yours."
+                    ) from error
+                time.sleep(0.05 * 2**attempt)
+            except (DeltaError, OSError) as error:
+                raise LakeError(f"{table.name}: {day} could not be written: {error}") from error
+        self.refresh()
         return True
 
     def _repartition(self, table: Table) -> None:
@@ -175,33 +235,39 @@ class Lake:
         if dataset is None:
             empty = table.empty()
             return empty.select(names) if names else empty
-        young = _young(dataset.schema, table)
-        asked = None if names is None else [name for name in names if name not in young]
+        later = young(dataset.schema, table)
+        asked = None if names is None else [name for name in names if name not in later]
         found = dataset.to_table(
             columns=_with_day(asked), filter=_between(start, end), use_threads=False
         )
-        found = _typed(found, table).sort_by("day")
+        found = typed(found, table).sort_by("day")
         return found.select(names) if names else found
 
-    def batches(self, table: Table, day: date, rows: int) -> Iterator[pa.Table]:
-        """The rows of one day in order, as tables of exactly `rows` rows but for the last one."""
+    def batches(
+        self, table: Table, day: date, rows: int, columns: list[str] | None = None
+    ) -> Iterator[pa.Table]:
+        """The rows of one day in order, as tables of exactly `rows` rows but for the last one.
+
+        Args:
+            table, day, rows: which rows, and how many at a time.
+            columns: only these declared columns; None for all, also metrics.
+        """
         dataset = self._dataset(table)
         if dataset is None:
             return
-        held: list[pa.RecordBatch] = []
-        count = 0
-        for batch in dataset.to_batches(
-            filter=_between(day, day), batch_size=rows, use_threads=False
-        ):
-            held.append(batch)
-            count += batch.num_rows
-            while count >= rows:
-                whole = pa.Table.from_batches(held)
-                yield _typed(whole.slice(0, rows), table)
-                held = whole.slice(rows).to_batches()
-                count -= rows
-        if count:
-            yield _typed(pa.Table.from_batches(held), table)
+        later = young(dataset.schema, table)
+        asked = None if columns is None else [name for name in columns if name not in later]
+        found = dataset.to_batches(
+            columns=_with_day(asked),
+            filter=_between(day, day),
+            batch_size=rows,
+            batch_readahead=1,
+            fragment_readahead=1,
+            use_threads=False,
+        )
+        for part in resliced(found, rows):
+            whole = typed(part, table)
+            yield whole if columns is None else whole.select(columns)
 
     def days(self, table: Table) -> list[date]:
         """The days that the table holds rows of, ascending."""
@@ -241,6 +307,28 @@ class Lake:
             self._views = Views(self.files, self._dataset if "://" in self.url else None)
         return self._views.sql(query, params)
 
+    def stream(
+        self,
+        query: str,
+        params: Mapping[str, Any],
+        files: Mapping[str, Sequence[Path]],
+        folder: Path,
+        rows: int,
+    ) -> Iterator[pa.Table]:
+        """The answer to a query in parts, however large it or what it is made from is.
+
+        Args:
+            query, params: as for `sql`.
+            files: views of Parquet files that the query names besides the tables.
+            folder: where DuckDB puts what does not fit into the memory that it may use.
+            rows: at most so many in a part.
+        Raises:
+            LakeError: the query is wrong; the message is DuckDB's.
+        """
+        far = self._dataset if "://" in self.url else None
+        with closing(Views(self.files, far, folder)) as views:
+            yield from views.stream(query, params, files, rows)
+
     def refresh(self) -> None:
         """Forget what was read: the next query sees what other runs have committed."""
         if self._views is not None:
@@ -254,8 +342,11 @@ class Lake:
         location = self._location(table)
         if "://" not in location and not (Path(location) / "_delta_log").is_dir():
             return None
+        pin = self._pins.get(table.name)
+        if pin is None and table.name in self._pins:  # it was not there then
+            return None
         try:
-            return DeltaTable(location, storage_options=self._storage or None)
+            return DeltaTable(location, pin, storage_options=self._storage or None)
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
@@ -281,78 +372,5 @@ def _with_day(columns: list[str] | None) -> list[str] | None:
     return columns if columns is None or "day" in columns else [*columns, "day"]
 
 
-def _young(schema: pa.Schema, table: Table) -> set[str]:
-    """Declared columns that a stored table does not have yet."""
-    return {column.name for column in table.columns} - set(schema.names)
-
-
-def _typed(found: pa.Table, table: Table) -> pa.Table:
-    """`found` with every declared column, in the declared order and type; further ones (metrics) follow."""
-    known = {column.name: column.type for column in table.columns}
-    order = [*known, *(name for name in found.column_names if name not in known)]
-    return pa.table(
-        {
-            name: found.column(name).cast(known.get(name, _plain(found.schema.field(name).type)))
-            if name in found.column_names
-            else _absent(table, name, known[name], found.num_rows)
-            for name in order
-        }
-    )
-
-
-def _absent(table: Table, name: str, type_: pa.DataType, rows: int) -> pa.Array:
-    """What rows have in a column that they were written before."""
-    older = table.older.get(name)
-    return pa.nulls(rows, type_) if older is None else pa.repeat(pa.scalar(older, type_), rows)
-
-
-def _same(stored: pa.Table, data: pa.Table) -> bool:
-    """Whether stored rows are those at hand: a column that only one of them has may hold NULL alone."""
-    if stored.num_rows != data.num_rows:
-        return False
-    mine, theirs = set(data.column_names), set(stored.column_names)
-    if any(stored[name].null_count != stored.num_rows for name in theirs - mine):
-        return False
-    if any(data[name].null_count != data.num_rows for name in mine - theirs):
-        return False
-    return all(
-        stored[name].combine_chunks().equals(data[name].cast(stored[name].type).combine_chunks())
-        for name in mine & theirs
-    )
-
-
-def _plain(type_: pa.DataType) -> pa.DataType:
-    return (
-        pa.string() if pa.types.is_large_string(type_) or pa.types.is_string_view(type_) else type_
-    )
-
-
 def _quoted(value: str) -> str:
     return value.replace("'", "''")
-
-
-def _without_nan(
-    data: pa.Table | pa.RecordBatchReader, name: str
-) -> pa.Table | pa.RecordBatchReader:
-    """Refuse NaN: a missing value is NULL, and DuckDB's answers on NaN differ between versions."""
-
-    def check(batch: pa.RecordBatch | pa.Table) -> None:
-        for field in batch.schema:
-            if (
-                pa.types.is_floating(field.type)
-                and pc.any(pc.is_nan(batch.column(field.name))).as_py()
-            ):
-                raise LakeError(
-                    f"{name}: {field.name}: NaN is never stored. A missing value is NULL."
-                )
-
-    if isinstance(data, pa.Table):
-        check(data)
-        return data
-
-    def checked() -> Iterator[pa.RecordBatch]:
-        for batch in data:
-            check(batch)
-            yield batch
-
-    return pa.RecordBatchReader.from_batches(data.schema, checked())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import duckdb
@@ -15,6 +16,8 @@ from evalkit.schema import TABLES, Table
 
 __all__ = ["Views"]
 
+#: What a query that may spill has before it does.
+_SPILL_FROM = "1GB"
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -27,12 +30,14 @@ class Views:
     Args:
         files: gives the Parquet files of a table's newest version.
         dataset: gives the table as a dataset instead, for files that DuckDB cannot reach by itself (S3).
+        spill: folder for what does not fit into `_SPILL_FROM`; without it all of a query is in memory.
     """
 
     def __init__(
         self,
         files: Callable[[Table], list[str]],
         dataset: Callable[[Table], ds.Dataset | None] | None,
+        spill: Path | None = None,
     ) -> None:
         self._files = files
         self._dataset = dataset
@@ -41,16 +46,17 @@ class Views:
         # A query sees tables, not this program's variables.
         self._connection.execute("SET python_enable_replacements = false")
         self._connection.execute("SET TimeZone = 'UTC'")
+        if spill is not None:
+            self._connection.execute("SET memory_limit = $1", [_SPILL_FROM])
+            self._connection.execute("SET temp_directory = $1", [str(spill)])
+            # What is asked for in an order says so; keeping any other would hold whole files.
+            self._connection.execute("SET preserve_insertion_order = false")
+            self._connection.execute("SET enable_progress_bar = false")
 
     def sql(self, query: str, params: Mapping[str, Any] | None = None) -> pa.Table:
         """The query's answer as Arrow; a statement without an answer gives an empty table."""
-        for table in TABLES:
-            if table.name not in self._made and re.search(
-                rf"\b{table.name}\b", query, re.IGNORECASE
-            ):
-                self._make(table)
-                self._made.add(table.name)
-        used = {name: value for name, value in (params or {}).items() if f"${name}" in query}
+        self._prepare(query)
+        used = _used(query, params)
         try:
             relation = self._connection.sql(query, params=used or None)
         except duckdb.Error as error:
@@ -63,8 +69,39 @@ class Views:
         except duckdb.Error as error:
             raise LakeError(f"The query cannot be answered: {error}") from error
 
+    def stream(
+        self,
+        query: str,
+        params: Mapping[str, Any],
+        files: Mapping[str, Sequence[Path]],
+        rows: int,
+    ) -> Iterator[pa.Table]:
+        """The query's answer in parts of at most `rows` rows; `files` are further views."""
+        self._prepare(query)
+        try:
+            for name, paths in files.items():
+                found = [str(path) for path in paths]
+                view = self._connection.read_parquet(
+                    found, union_by_name=True, hive_partitioning=False
+                )
+                view.create_view(name)
+            answer = self._connection.execute(query, _used(query, params) or None)
+            for batch in answer.to_arrow_reader(rows):
+                yield pa.Table.from_batches([batch])
+        except (duckdb.Error, pa.ArrowInvalid) as error:
+            raise LakeError(f"The query cannot be answered: {error}") from error
+
     def close(self) -> None:
         self._connection.close()
+
+    def _prepare(self, query: str) -> None:
+        """Make views of the tables that a query names."""
+        for table in TABLES:
+            if table.name not in self._made and re.search(
+                rf"\b{table.name}\b", query, re.IGNORECASE
+            ):
+                self._make(table)
+                self._made.add(table.name)
 
     def _make(self, table: Table) -> None:
         relation = self._relation(table)
@@ -96,3 +133,8 @@ class Views:
         name = f"_{table.name}"
         self._connection.register(name, table.empty() if source is None else source)
         return self._connection.table(name)
+
+
+def _used(query: str, params: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The values that a query asks for: DuckDB refuses others."""
+    return {name: value for name, value in (params or {}).items() if f"${name}" in query}

@@ -4,7 +4,7 @@ WITH recent AS (
     SELECT day, interaction_id, source, session_id, started_at,
            left(query, $query_chars) AS query,
            right(response, $answer_chars) AS response,
-           max(CASE WHEN day = $day THEN started_at END) OVER () AS day_end
+           (SELECT max(started_at) FROM interactions WHERE day = $day) AS day_end
     FROM interactions
     WHERE day BETWEEN CAST($day AS DATE) - 1 AND CAST($day AS DATE) AND started_at IS NOT NULL
 ),

@@ -6,8 +6,9 @@ from evalkit.scoring.adaptation import Adaptation
 from evalkit.scoring.batch import Batch, reader_of
 from evalkit.scoring.contract import Evidence, Metric, Scorer, Scores, Values, scorer
 from evalkit.scoring.refitting import refit
+from evalkit.scoring.running import score_table
 from evalkit.scoring.selection import metrics, scorer_fingerprint, select
-from evalkit.scoring.step import Scored, score, score_table
+from evalkit.scoring.step import Scored, score
 
 __all__ = [
     "Adaptation",

@@ -3,18 +3,24 @@ these are is asked of the lake in `read_chunks`."""
 
 from __future__ import annotations
 
+import uuid
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from evalkit.queries import query
 from evalkit.scoring.batch import TextEmbedder
+from evalkit.scoring.keeping import corpus_fingerprint
 from evalkit.scoring.ranking import Question, saturation
 from evalkit.text import sentences
 from evalkit.text.sentences import Span
@@ -23,7 +29,7 @@ from evalkit.text.tokens import stem, words
 if TYPE_CHECKING:
     from evalkit.lake import Lake
 
-__all__ = ["DAYS", "LONGEST", "MOST", "Corpus", "Passage", "read_chunks"]
+__all__ = ["DAYS", "LONGEST", "MOST", "Corpus", "Passage", "SharedCorpus", "read_chunks"]
 
 #: Days whose chunks are looked at. An index turns over within a quarter; what was retrieved before
 #: that may be there no more, and then nothing was missed.
@@ -52,18 +58,29 @@ class Corpus:
     Args:
         texts: the chunks; blank, overlong and repeated ones are left out.
         embedder: gives vectors, mostly from its cache: each chunk was embedded when it was scored.
+        vectors: those of the distinct texts, where they are known; float32 [., dim].
     """
 
-    def __init__(self, texts: Iterable[str], embedder: TextEmbedder) -> None:
+    def __init__(
+        self,
+        texts: Iterable[str],
+        embedder: TextEmbedder,
+        vectors: NDArray[np.float32] | None = None,
+    ) -> None:
         self._texts = tuple(
             dict.fromkeys(text for text in texts if text.strip() and len(text) <= LONGEST)
         )
         self._embedder = embedder
-        self._vectors = embedder.embed(self._texts)
+        self._vectors = embedder.embed(self._texts) if vectors is None else vectors
         self._postings = _postings(self._texts)
 
     def __len__(self) -> int:
         return len(self._texts)
+
+    @property
+    def vectors(self) -> NDArray[np.float32]:
+        """The vectors of all chunks, float32 [., dim]."""
+        return self._vectors
 
     def search(
         self, question: Question, asked: NDArray[np.float32], without: Collection[str] = ()
@@ -107,6 +124,57 @@ class Corpus:
             found.append(Passage(self._texts[k], of_chunk, self._vectors[k], part))
             at += len(of_chunk)
         return found
+
+
+@dataclass(frozen=True)
+class SharedCorpus:
+    """The corpus of a day for all who score it: read from the lake when the first of them needs it,
+    then from files. A day without a bad answer never reads it.
+
+    Whoever makes a file makes the same one: the lake is pinned, and texts are in their own order.
+
+    Attributes:
+        folder: where the files are.
+        lake: pinned.
+        day: the day.
+    """
+
+    folder: Path
+    lake: Lake = field(compare=False)
+    day: date
+
+    def fingerprint(self) -> str:
+        """Hash of the chunks, as `corpus_fingerprint` of `keeping` makes it."""
+        found: bytes = self._texts().schema.metadata[b"fingerprint"]
+        return found.decode()
+
+    def opened(self, embedder: TextEmbedder) -> Corpus:
+        """The corpus, to be searched; its vectors are mapped, so processes of one machine have them
+        in memory once."""
+        texts: list[str] = self._texts()["text"].to_pylist()
+        path = self.folder / "corpus.npy"
+        if not path.exists():
+            made = Corpus(texts, embedder)
+            with _whole(path) as part, part.open("wb") as file:
+                np.save(file, made.vectors)
+        return Corpus(texts, embedder, np.load(path, mmap_mode="r"))
+
+    def _texts(self) -> pa.Table:
+        path = self.folder / "corpus.parquet"
+        if not path.exists():
+            texts = sorted(read_chunks(self.lake, self.day))
+            schema = pa.schema([("text", pa.string())], {"fingerprint": corpus_fingerprint(texts)})
+            with _whole(path) as part:
+                pq.write_table(pa.table([texts], schema=schema), part, compression="zstd")
+        return pq.read_table(path, partitioning=None)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A name to write under; then the file is there, whole."""
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    yield part
+    part.replace(path)
 
 
 def read_chunks(lake: Lake, day: date) -> list[str]:

@@ -14,7 +14,17 @@ import pyarrow as pa
 from evalkit.lake import Lake
 from evalkit.queries import query as sql
 
-__all__ = ["ANSWER_CHARS", "QUERY_CHARS", "SETTLED", "Place", "Turns", "clipped", "read_turns"]
+__all__ = [
+    "ANSWER_CHARS",
+    "QUERY_CHARS",
+    "SETTLED",
+    "TURNS",
+    "Place",
+    "Turns",
+    "clipped",
+    "read_turns",
+    "turns_params",
+]
 
 #: What is kept of the texts before a turn: a query's beginning, an answer's end. That is where
 #: users and assistants say what they want of each other, and a day's sessions have to be held.
@@ -22,6 +32,16 @@ QUERY_CHARS = 2_000
 ANSWER_CHARS = 400
 #: A session whose last turn is this close to the end of what was logged may still go on.
 SETTLED = timedelta(minutes=30)
+#: The columns of turns.
+TURNS = pa.schema(
+    [
+        ("interaction_id", pa.string()),
+        ("query", pa.string()),
+        ("answer", pa.string()),
+        ("seconds", pa.float64()),
+        ("is_last", pa.bool_()),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -53,22 +73,15 @@ class Turns:
     """
 
     def __init__(self, table: pa.Table | None = None) -> None:
-        self._table = _EMPTY if table is None else table.select(_EMPTY.column_names)
-        ids = self._table.column("interaction_id").to_pylist()
-        self._row = {id_: k for k, id_ in enumerate(ids)}
+        rows = [] if table is None else table.select(TURNS.names).to_pylist()
+        self._places = {row.pop("interaction_id"): Place(**row) for row in rows}
 
     def __len__(self) -> int:
-        return len(self._row)
+        return len(self._places)
 
     def of(self, interaction_id: str | None) -> Place | None:
         """Where an interaction stands; None where it belongs to no session."""
-        k = None if interaction_id is None else self._row.get(interaction_id)
-        if k is None:
-            return None
-        query, answer, seconds, is_last = (
-            self._table.column(name)[k].as_py() for name in _EMPTY.column_names[1:]
-        )
-        return Place(query, answer, seconds, is_last)
+        return None if interaction_id is None else self._places.get(interaction_id)
 
     @classmethod
     def of_rows(cls, rows: pa.Table) -> Turns:
@@ -81,7 +94,7 @@ class Turns:
         if not {"interaction_id", "session_id", "started_at"} <= set(rows.column_names):
             return cls()
         known = [name for name in names if name in rows.column_names]
-        return cls(pa.Table.from_pylist(_places(rows.select(known).to_pylist()), _EMPTY.schema))
+        return cls(pa.Table.from_pylist(_places(rows.select(known).to_pylist()), TURNS))
 
 
 def read_turns(lake: Lake, day: date) -> Turns:
@@ -90,24 +103,17 @@ def read_turns(lake: Lake, day: date) -> Turns:
     Raises:
         LakeError: the interactions cannot be read.
     """
-    params = {
+    return Turns(lake.sql(sql("session_turns"), turns_params(day)).cast(TURNS))
+
+
+def turns_params(day: date) -> dict[str, Any]:
+    """What `queries/session_turns.sql` asks to be given."""
+    return {
         "day": day,
         "query_chars": QUERY_CHARS,
         "answer_chars": ANSWER_CHARS,
         "settled_us": SETTLED // timedelta(microseconds=1),
     }
-    return Turns(lake.sql(sql("session_turns"), params).cast(_EMPTY.schema))
-
-
-_EMPTY = pa.schema(
-    [
-        ("interaction_id", pa.string()),
-        ("query", pa.string()),
-        ("answer", pa.string()),
-        ("seconds", pa.float64()),
-        ("is_last", pa.bool_()),
-    ]
-).empty_table()
 
 
 def clipped(query: str | None, answer: str | None) -> tuple[str | None, str | None]:
