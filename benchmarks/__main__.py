@@ -27,7 +27,16 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, help="also write the figures here")
     parser.add_argument(
-        "--rows", type=int, default=reading.ROWS, help="rows of each format that `reading` reads"
+        "--rows", type=int, help="rows of each format that `reading` reads, of the night that `night` runs"
+    )
+    parser.add_argument(
+        "--precision", default="auto", help="of the encoder in `night`: auto, fp32, bf16 or int8"
+    )
+    parser.add_argument("--verifier", action="store_true", help="`night` with the verifier")
+    parser.add_argument("--cheap", action="store_true", help="`night` without vectors")
+    parser.add_argument("--workers", type=int, default=1, help="processes that score in `night`")
+    parser.add_argument(
+        "--new", type=float, default=1.0, help="share of the rows of `night` whose texts are new"
     )
     parser.add_argument(
         "--format",
@@ -45,13 +54,26 @@ def main() -> None:
         print(f"\n{name}")
         measure = ALL[name]
         if name == "reading":
-            measure = partial(reading.measure, chosen.rows, chosen.format)
+            measure = partial(reading.measure, chosen.rows or reading.ROWS, chosen.format)
+        if name == "night":
+            measure = partial(night.measure, _kind(chosen))
         for row in measure():
             print(f"  {row.what:<44} {row.value:>10,.2f} {row.unit:<14} {row.against}")
             found.append(row)
     if chosen.json is not None:
         text = json.dumps({"machine": machine(), "rows": [row.__dict__ for row in found]}, indent=1)
         chosen.json.write_text(text, "utf-8")
+
+
+def _kind(chosen: argparse.Namespace) -> night.Kind:
+    return night.Kind(
+        rows=chosen.rows or night.ROWS,
+        precision=chosen.precision,
+        verifier=chosen.verifier,
+        cheap=chosen.cheap,
+        new=chosen.new,
+        workers=chosen.workers,
+    )
 
 
 if __name__ == "__main__":

@@ -1,42 +1,203 @@
-"""A night of the sample, step by step, with an empty and with a warm embedding cache."""
+"""A whole night of new questions and answers over known chunks, step by step: time, rate and peak memory of each step in
+a process of its own."""
 
 from __future__ import annotations
 
-import datetime as dt
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
-from benchmarks.measure import Row, best_of
-from evalkit import night
-from evalkit.config import Settings, SourceSettings
-from evalkit.ingest import ingest
-from evalkit.lake import Lake
-from evalkit.schema import INTERACTIONS
-from evalkit.starter import sample_folder
+from benchmarks import traffic
+from benchmarks.measure import Row
 
-DAY = dt.date(2026, 11, 20)
-
-
-def measure() -> Iterator[Row]:
-    with tempfile.TemporaryDirectory() as name:
-        logs = str(sample_folder() / "logs")
-        settings = Settings(
-            base=Path(name), sources={"log": SourceSettings(format="openai_log", path=logs)}
-        )
-        lake = Lake(settings.lake_url)
-        ingest(settings, lake, [DAY])
-        rows = lake.count(INTERACTIONS, DAY)
-        for state in ("empty", "warm"):
-            for step in ("score", "rollup", "detect", "report"):
-                seconds = best_of(1, lambda: night.step(step, settings, DAY, _quiet))  # noqa: B023
-                yield Row(
-                    f"{step}, {state} cache",
-                    rows / seconds,
-                    "interactions/s",
-                    f"{rows} interactions",
-                )
+ROWS = 10_000
+#: Distinct chunks that are retrieved from.
+CORPUS = 4_000
+#: One chunk in so many is retrieved for the first time in the measured night.
+_NEW_CHUNKS = 50
+_DAY = date(2026, 11, 22)
+_STEPS = ("ingest", "score", "rollup", "detect", "report")
+#: Scorers that read no vectors, so that a night of millions shows what else grows.
+_CHEAP = ("abstention", "cost", "latency", "tokens", "reliability", "context_quality")
+_MIB = 1024.0
 
 
-def _quiet(day: dt.date, step: str, what: str) -> None:
-    """Says nothing: only the time counts."""
+@dataclass(frozen=True)
+class Kind:
+    """What is measured: how many rows, what the encoder runs at, which scorers."""
+
+    rows: int = ROWS
+    precision: str = "auto"
+    verifier: bool = False
+    cheap: bool = False
+    new: float = 1.0
+    workers: int = 1
+
+    def __str__(self) -> str:
+        scorers = "scorers without vectors" if self.cheap else f"all scorers, {self.precision}"
+        verifier = ", verifier" if self.verifier else ""
+        fresh = "" if self.new == 1.0 else f", {self.new:.0%} of the texts new"
+        return f"{self.rows:,} rows, {scorers}{verifier}{fresh}"
+
+    def settings(self) -> dict[str, Any]:
+        """The configuration that it takes, for `Settings.model_validate`."""
+        return {
+            "sources": {"log": {"format": "jsonl", "path": "*.jsonl"}},
+            "encoder": {"precision": self.precision},
+            "scoring": {"verifier": self.verifier, "include": list(_CHEAP) if self.cheap else []},
+            "engine": {"workers": self.workers},
+            "ingest": {"look_back_days": 0},
+        }
+
+
+def measure(kind: Kind | None = None) -> Iterator[Row]:
+    """One night after a day on which the corpus was retrieved once."""
+    kind = kind or Kind()
+    with tempfile.TemporaryDirectory(prefix="evalkit-night-") as name:
+        folder = Path(name)
+        (folder / "settings.json").write_text(json.dumps(kind.settings()), "utf-8")
+        chunks = traffic.corpus(traffic.stories(), CORPUS)
+        before = _DAY - timedelta(days=1)
+        _write_corpus(folder / "before.jsonl", chunks, before)
+        for step in _STEPS:
+            found = _child(folder, step, before)
+            if step == "score" and not kind.cheap:
+                yield Row("chunks embedded, once", found["embedded"] / found["seconds"], "texts/s")
+        (folder / "before.jsonl").unlink()
+        traffic.write(folder / "night.jsonl", kind.rows, _DAY, chunks, kind.new)
+        whole = cpu = 0.0
+        for step in _STEPS:
+            found = _child(folder, step, _DAY)
+            whole, cpu = whole + found["seconds"], cpu + found["cpu"]
+            yield from _figures(kind, step, found)
+        yield Row("whole night", kind.rows / whole, "rows/s", str(kind))
+        yield Row("whole night", 1e6 * cpu / kind.rows, "cpu us/row")
+
+
+def _figures(kind: Kind, step: str, found: dict[str, Any]) -> Iterator[Row]:
+    yield Row(f"{step}: rate", kind.rows / found["seconds"], "rows/s", f"{found['seconds']:.1f} s")
+    yield Row(f"{step}: processor time", 1e6 * found["cpu"] / kind.rows, "us/row")
+    yield Row(
+        f"{step}: peak memory", found["process_mib"], "MiB", f"of all its processes {found['tree_mib']:,.0f}"
+    )  # fmt: skip
+    if found["embedded"] + found["cached"]:
+        share = found["cached"] / (found["embedded"] + found["cached"])
+        yield Row(
+            f"{step}: texts in the cache", 100 * share, "%",
+            f"{found['embedded'] / kind.rows:.1f} texts a row embedded",
+        )  # fmt: skip
+
+
+def _write_corpus(path: Path, chunks: list[str], day: date) -> None:
+    """A day on which every chunk of the corpus was retrieved once, but for those that come new with the night."""
+    with path.open("w", encoding="utf-8") as file:
+        known = [(k, text) for k, text in enumerate(chunks) if k % _NEW_CHUNKS != _NEW_CHUNKS - 1]
+        for i in range(0, len(known), traffic.CHUNKS):
+            row = {
+                "source_id": f"before-{i}",
+                "started_at": f"{day}T08:00:00Z",
+                "query": "What is in the corpus?",
+                "response": "A little of everything.",
+                "contexts": [
+                    {"id": f"kb-{k}", "text": text} for k, text in known[i : i + traffic.CHUNKS]
+                ],
+            }
+            file.write(json.dumps(row) + "\n")
+
+
+def _child(folder: Path, step: str, day: date) -> dict[str, Any]:
+    """What a step takes in a process that has done nothing else, and the most memory it held."""
+    command = [sys.executable, "-m", "benchmarks.night", str(folder), step, str(day)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        peak = _Peak(running.pid)
+        out, err = running.communicate()
+        peak.stop()
+    if running.returncode:
+        raise RuntimeError(f"{step}: {err.decode('utf-8', 'replace')[-2000:]}")
+    found: dict[str, Any] = json.loads(out.splitlines()[-1])
+    return {**found, "tree_mib": peak.tree / _MIB, "process_mib": peak.process / _MIB}
+
+
+class _Peak:
+    """Looks at a process and its children until it is stopped: KiB that one of them, and all together, held at most."""
+
+    def __init__(self, pid: int) -> None:
+        self.tree = self.process = 0
+        self._pid = pid
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.1):
+            held = [(_status(pid, "VmRSS"), _status(pid, "VmHWM")) for pid in _tree(self._pid)]
+            self.tree = max(self.tree, sum(now for now, _ in held))
+            self.process = max([self.process, *(most for _, most in held)])
+
+
+def _tree(pid: int) -> list[int]:
+    found = [pid]
+    for one in found:
+        for path in Path(f"/proc/{one}/task").glob("*/children"):
+            try:
+                found.extend(map(int, path.read_text().split()))
+            except OSError:  # it has ended meanwhile
+                continue
+    return found
+
+
+def _status(pid: int, key: str) -> int:
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    match = re.search(rf"^{key}:\s+(\d+) kB", text, re.MULTILINE)
+    return int(match[1]) if match else 0
+
+
+def _run(folder: Path, step: str, day: date) -> dict[str, Any]:
+    from evalkit import night
+    from evalkit.config import Settings
+
+    stated = json.loads((folder / "settings.json").read_text("utf-8"))
+    settings = Settings.model_validate({**stated, "base": folder})
+    said: list[str] = []
+    began, used = time.perf_counter(), _cpu()
+    night.step(step, settings, day, lambda day, step, what: said.append(what))
+    seconds, cpu = time.perf_counter() - began, _cpu() - used
+    texts = re.search(r"([\d,]+) texts embedded, ([\d,]+) from the cache", " ".join(said))
+    embedded, cached = (int(n.replace(",", "")) for n in texts.groups()) if texts else (0, 0)
+    return {"seconds": seconds, "cpu": cpu, "embedded": embedded, "cached": cached, "said": said}
+
+
+def _cpu() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="One step, measured for `python -m benchmarks night`.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("step", choices=_STEPS)
+    parser.add_argument("day", type=date.fromisoformat)
+    asked = parser.parse_args(argv)
+    print(json.dumps(_run(asked.folder, asked.step, asked.day)))
+
+
+if __name__ == "__main__":
+    main()
