@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from evalkit.agreement.reading import chunks_of
 from evalkit.scoring.evidence import EVIDENCE_WORDS, choose
-from evalkit.scoring.passages import Context, Words
+from evalkit.scoring.passages import Context, Words, claims
 from evalkit.text.sentences import split
 from evalkit.text.tokens import tokens
 
@@ -305,16 +305,16 @@ class _Evidence:
         list[str], tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]] | None
     ]:
         context = self._context(pair.texts)
-        n = len(context.places)
+        n = len(context)
         sentences = [context.sentence(j) for j in range(n)]
         if sum(len(sentence.split()) for sentence in sentences) <= EVIDENCE_WORDS:
             return sentences, None
-        distinct = list(dict.fromkeys(self._words.content(t.word for t in tokens(pair.claim))))
+        distinct = list(dict.fromkeys(claims(t.word for t in tokens(pair.claim))))
         hits = np.zeros((len(distinct), n))
         weight = np.empty(len(distinct))
         for k, word in enumerate(distinct):
-            places = context.postings.get(word, ())
-            hits[k, list(places)] = 1.0
+            places = context.where(word)
+            hits[k, places] = 1.0
             weight[k] = np.log1p(n / (1 + len(places)))
         share = weight / max(weight.sum(), 1e-9)
         top = np.argsort(-(share @ hits), kind="stable")[:_EMBEDDED]

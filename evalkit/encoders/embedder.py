@@ -18,6 +18,9 @@ __all__ = ["Embedder", "EmbedderStats"]
 
 #: Texts between two writes to the cache: what a killed night has encoded so far is not lost.
 _SLICE = 1024
+#: Bytes of vectors that stay in memory: asking the cache for one takes longer than making a score of
+#: it, and the chunks of a night come again and again.
+_AT_HAND_BYTES = 96 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,29 @@ class EmbedderStats:
     distinct: int = 0
     hits: int = 0
     encoded: int = 0
+
+
+class _AtHand:
+    """Vectors that were asked for lately, by text (UTF-8)."""
+
+    def __init__(self, most: int) -> None:
+        # Two generations: what was not asked for while one of them filled is forgotten.
+        self._half = max(1, most // 2)
+        self._new: dict[bytes, NDArray[np.float32]] = {}
+        self._old: dict[bytes, NDArray[np.float32]] = {}
+
+    def get(self, text: bytes) -> NDArray[np.float32] | None:
+        found = self._new.get(text)
+        if found is None:
+            found = self._old.get(text)
+            if found is not None:
+                self.put(text, found)
+        return found
+
+    def put(self, text: bytes, vector: NDArray[np.float32]) -> None:
+        if len(self._new) >= self._half:
+            self._old, self._new = self._new, {}
+        self._new[text] = vector
 
 
 class Embedder:
@@ -58,6 +84,7 @@ class Embedder:
         self._load = load
         self._encoder: Encoder | None = None
         self._cache = cache
+        self._at_hand = _AtHand(_AT_HAND_BYTES // (4 * dim))
 
     def __enter__(self) -> Embedder:
         return self
@@ -93,10 +120,8 @@ class Embedder:
         positions = [at.setdefault(text.encode("utf-8", "replace"), len(at)) for text in texts]
         distinct = list(at)
         vectors = np.zeros((len(distinct), self.dim), dtype=np.float32)
-        known = self._cache.get(distinct) if self._cache is not None else {}
-        for i, vector in known.items():
-            vectors[i] = vector
-        missing = [i for i in range(len(distinct)) if i not in known]
+        asked = self._from_memory(distinct, vectors)
+        missing = self._from_cache(distinct, asked, vectors)
         for begin in range(0, len(missing), _SLICE):
             part = missing[begin : begin + _SLICE]
             encoded = self.encoder.encode([distinct[i].decode() for i in part])
@@ -107,10 +132,33 @@ class Embedder:
             self.stats,
             texts=self.stats.texts + len(texts),
             distinct=self.stats.distinct + len(distinct),
-            hits=self.stats.hits + len(known),
+            hits=self.stats.hits + len(distinct) - len(missing),
             encoded=self.stats.encoded + len(missing),
         )
         return vectors[positions] if positions else vectors
+
+    def _from_memory(self, distinct: list[bytes], vectors: NDArray[np.float32]) -> list[int]:
+        """Fill in what is in memory; which texts are not."""
+        asked = []
+        for i, text in enumerate(distinct):
+            vector = self._at_hand.get(text)
+            if vector is None:
+                asked.append(i)
+            else:
+                vectors[i] = vector
+        return asked
+
+    def _from_cache(
+        self, distinct: list[bytes], asked: list[int], vectors: NDArray[np.float32]
+    ) -> list[int]:
+        """Fill in what the cache has; which texts it does not. What is found there comes again."""
+        if self._cache is None or not asked:
+            return asked
+        known = self._cache.get([distinct[i] for i in asked])
+        for k, vector in known.items():
+            vectors[asked[k]] = vector
+            self._at_hand.put(distinct[asked[k]], vector)
+        return [i for k, i in enumerate(asked) if k not in known]
 
     def tokens(self, texts: Sequence[str]) -> TokenEmbeddings:
         """Token vectors of texts; not cached."""

@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from evalkit.prices import PriceList
+from evalkit.scoring.lasting import Lasting, Remembered
 from evalkit.text import sentences
 from evalkit.text.sentences import Span
 
@@ -128,6 +129,7 @@ class Batch:
         turns: where the rows stand in their sessions; without it no row has a session.
         corpus: gives the chunks that could have been retrieved; called when a row needs them.
         verifier: reads claims against evidence; without it scorers rest on words and embeddings.
+        lasting: what outlives the batch; without it nothing does.
     """
 
     def __init__(
@@ -140,7 +142,9 @@ class Batch:
         corpus: Callable[[], Corpus] | None = None,
         turns: Turns | None = None,
         verifier: PairReader | None = None,
+        lasting: Lasting | None = None,
     ) -> None:
+        self.lasting = Lasting() if lasting is None else lasting
         self.rows = rows
         self.verifier = verifier
         self.prices = prices
@@ -173,7 +177,7 @@ class Batch:
         """A text column; NULL and blank are None."""
 
         def make() -> list[str | None]:
-            values = self.rows.column(column).to_pylist()
+            values = self.values(column)
             return [v if v is not None and v.strip() else None for v in values]
 
         return self.memo(("strings", column), make)
@@ -196,7 +200,7 @@ class Batch:
 
         def make() -> list[list[Chunk]]:
             rows: list[list[Chunk]] = []
-            for value in self.rows.column("contexts").to_pylist():
+            for value in self.values("contexts"):
                 row: list[Chunk] = []
                 for position, item in enumerate(value or []):
                     if item is None or not (item.get("text") or "").strip():
@@ -224,10 +228,14 @@ class Batch:
         no spans.
         """
         limit, _ = SENTENCE_LIMITS[field]
+        known: Remembered[list[Span]] = self.lasting.get("sentences", Remembered)
+
+        def split(text: str) -> list[Span]:
+            return known.of(text, lambda: sentences.split(text))
 
         def make() -> list[list[list[Span]]]:
             return [
-                [[] if sum(map(len, texts)) > limit else sentences.split(text) for text in texts]
+                [[] if sum(map(len, texts)) > limit else split(text) for text in texts]
                 for texts in self._texts(field)
             ]
 

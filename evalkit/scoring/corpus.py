@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from evalkit.queries import query
 from evalkit.scoring.batch import TextEmbedder
 from evalkit.scoring.keeping import corpus_fingerprint
+from evalkit.scoring.lasting import Remembered
 from evalkit.scoring.ranking import Question, saturation
 from evalkit.text import sentences
 from evalkit.text.sentences import Span
@@ -40,6 +42,8 @@ MOST = 200_000
 LONGEST = 20_000
 # How many are looked at closely, by meaning and by words each.
 _NEAREST = 20
+# Characters of the chunks that are remembered ready to be looked at, with 15 bytes of vectors each.
+_REMEMBERED = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ class Corpus:
         self._embedder = embedder
         self._vectors = embedder.embed(self._texts) if vectors is None else vectors
         self._postings = _postings(self._texts)
+        self._known = Remembered[Passage](_REMEMBERED)
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -111,6 +116,16 @@ class Corpus:
         return self._passages(list(found))
 
     def _passages(self, chosen: list[int]) -> list[Passage]:
+        """The chosen chunks; questions lead to many of them again and again."""
+        lacking = [k for k in chosen if self._texts[k] not in self._known]
+        made = dict(zip(lacking, self._made(lacking), strict=True))
+
+        def passage(k: int) -> Passage:
+            return made[k] if k in made else self._made([k])[0]
+
+        return [self._known.of(self._texts[k], partial(passage, k)) for k in chosen]
+
+    def _made(self, chosen: list[int]) -> list[Passage]:
         spans = [tuple(sentences.split(self._texts[k])) for k in chosen]
         pieces = [
             self._texts[k][span.start : span.end]
@@ -120,7 +135,7 @@ class Corpus:
         vectors = self._embedder.embed(pieces)
         found, at = [], 0
         for k, of_chunk in zip(chosen, spans, strict=True):
-            part = vectors[at : at + len(of_chunk)]
+            part = vectors[at : at + len(of_chunk)].copy()
             found.append(Passage(self._texts[k], of_chunk, self._vectors[k], part))
             at += len(of_chunk)
         return found

@@ -4,15 +4,17 @@ numbers for two shipped models. What follows from it is decided by the scorers."
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cached_property
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.scoring.batch import Batch
 from evalkit.scoring.calibration import Logistic
+from evalkit.scoring.lasting import Remembered
 from evalkit.scoring.similarity import cosines
 from evalkit.text.rarity import rarity
 from evalkit.text.sentences import Span
@@ -26,6 +28,7 @@ __all__ = [
     "Readable",
     "Reader",
     "chunk_inputs",
+    "chunks_inputs",
     "judge",
     "judged",
     "reader_of",
@@ -73,6 +76,16 @@ class Question:
     weight: NDArray[np.float64]
     pairs: tuple[tuple[str, str], ...]
 
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """Its stems, in no order."""
+        return frozenset(self.stems)
+
+    @cached_property
+    def roots(self) -> frozenset[str]:
+        """First letters of its longer stems."""
+        return frozenset(word[:_ROOT] for word in self.stems if len(word) > _ROOT)
+
     @staticmethod
     def of(text: str) -> Question:
         """A question from its text; its first 2,000 characters and 64 distinct words are read."""
@@ -88,47 +101,50 @@ class Readable:
     Args:
         text: the chunk.
         spans: its sentences.
-        stem_of: gives the stem of a folded word.
     """
 
-    def __init__(self, text: str, spans: Sequence[Span], stem_of: Callable[[str], str]) -> None:
-        folded = [words(text[span.start : span.end]) for span in spans]
-        stems = [list(map(stem_of, sentence)) for sentence in folded]
-        self.sentences = len(stems)
-        self.counts = Counter(word for sentence in stems for word in sentence)
-        self.size = sum(self.counts.values())
-        self.roots = frozenset(word[:_ROOT] for word in self.counts if len(word) > _ROOT)
-        self.pairs = frozenset(
+    def __init__(self, text: str, spans: Sequence[Span]) -> None:
+        self._folded = [words(text[span.start : span.end]) for span in spans]
+        self._stems = [list(map(stem, sentence)) for sentence in self._folded]
+        self.sentences = len(self._stems)
+        self.counts = Counter(chain.from_iterable(self._stems))
+        self.size = sum(map(len, self._stems))
+
+    @cached_property
+    def roots(self) -> frozenset[str]:
+        """First letters of its longer stems."""
+        return frozenset(word[:_ROOT] for word in self.counts if len(word) > _ROOT)
+
+    @cached_property
+    def pairs(self) -> frozenset[tuple[str, str]]:
+        """Neighbouring content words."""
+        return frozenset(
             pair
-            for sentence in folded
-            for pair in pairwise([stem_of(word) for word in sentence if is_content(word)])
+            for folded, stems in zip(self._folded, self._stems, strict=True)
+            for pair in pairwise(
+                [stemmed for word, stemmed in zip(folded, stems, strict=True) if is_content(word)]
+            )
         )
-        self.places: dict[str, list[int]] = {}
-        for k, sentence in enumerate(stems):
+
+    @cached_property
+    def places(self) -> Mapping[str, Sequence[int]]:
+        """The sentences that hold a stem, rising."""
+        found: dict[str, list[int]] = {}
+        for k, sentence in enumerate(self._stems):
             for word in dict.fromkeys(sentence):
-                self.places.setdefault(word, []).append(k)
+                found.setdefault(word, []).append(k)
+        return found
 
 
 class Reader:
-    """Turns chunks into `Readable`s, each distinct text once as long as this lives."""
+    """Turns chunks into `Readable`s, each distinct text once as long as it remembers it."""
 
     def __init__(self) -> None:
-        self._stems: dict[str, str] = {}
-        self._read: dict[str, Readable] = {}
+        self._read = Remembered[Readable]()
 
     def read(self, text: str, spans: Sequence[Span]) -> Readable:
         """A chunk from its text and its sentences."""
-        found = self._read.get(text)
-        if found is None:
-            found = self._read[text] = Readable(text, spans, self.stem)
-        return found
-
-    def stem(self, word: str) -> str:
-        """The stem of a folded word."""
-        found = self._stems.get(word)
-        if found is None:
-            found = self._stems[word] = stem(word)
-        return found
+        return self._read.of(text, lambda: Readable(text, spans))
 
 
 @dataclass(frozen=True)
@@ -155,20 +171,53 @@ def chunk_inputs(
 ) -> NDArray[np.float64]:
     """What is known of a question and a chunk, float64 [len(CHUNK_INPUTS)].
 
-    BM25: Robertson and Zaragoza (2009), The probabilistic relevance framework, Found. Trends IR
-    3:333, with the rarity of words in English at large as its inverse document frequency.
-
     Args:
         question, chunk: their words.
         asked, whole: unit vectors of question and chunk, float32 [dim].
         pieces: unit vectors of the chunk's sentences, float32 [sentences, dim].
     """
-    near = (float(cosines(whole[None], asked[None])[0, 0]), _nearest(asked, whole, pieces))
+    return chunks_inputs(question, [chunk], asked, whole[None], pieces, [len(pieces)])[0]
+
+
+def chunks_inputs(
+    question: Question,
+    chunks: Sequence[Readable],
+    asked: NDArray[np.float32],
+    wholes: NDArray[np.float32],
+    pieces: NDArray[np.float32],
+    counts: Sequence[int],
+) -> NDArray[np.float64]:
+    """What is known of a question and some chunks, float64 [chunks, len(CHUNK_INPUTS)]; each chunk's
+    numbers depend on that chunk alone.
+
+    BM25: Robertson and Zaragoza (2009), The probabilistic relevance framework, Found. Trends IR
+    3:333, with the rarity of words in English at large as its inverse document frequency.
+
+    Args:
+        question, chunks: their words.
+        asked: unit vector of the question, float32 [dim].
+        wholes: unit vectors of the chunks, float32 [chunks, dim].
+        pieces: unit vectors of their sentences, one chunk's behind the other's, float32 [., dim].
+        counts: how many sentences each chunk has.
+    """
+    found = np.zeros((len(chunks), len(CHUNK_INPUTS)))
+    if not chunks:
+        return found
+    found[:, 0] = cosines(wholes, asked[None])[:, 0]
+    found[:, 1] = _nearest(asked, found[:, 0], pieces, counts)
+    total = float(question.weight.sum())
+    for row, chunk in zip(found, chunks, strict=True):
+        if total <= 0:
+            # Nothing but stop words is asked ("What is it?"): only meaning can tell.
+            row[2:] = 0.5
+        elif not (question.known.isdisjoint(chunk.counts) and chunk.roots.isdisjoint(question.roots)):
+            row[2:] = _by_words(question, chunk, total)
+    return found
+
+
+def _by_words(question: Question, chunk: Readable, total: float) -> tuple[float, ...]:
+    """What the words alone say: the inputs behind the cosines. All are 0 where no word is shared."""
     weight = question.weight
-    total = float(weight.sum())
-    if total <= 0:
-        # Nothing but stop words is asked ("What is it?"): only meaning can tell.
-        return np.array([*near, 0.5, 0.5, 0.5, 0.5])
     counts = [chunk.counts.get(word, 0) for word in question.stems]
     held = [
         1.0 if count else _ROOT_WORTH * (len(word) > _ROOT and word[:_ROOT] in chunk.roots)
@@ -178,7 +227,7 @@ def chunk_inputs(
     saturated = float(weight @ saturation(np.array(counts), chunk.size)) / total
     pairs = [pair in chunk.pairs for pair in question.pairs]
     together = sum(pairs) / len(pairs) if pairs else coverage
-    return np.array([*near, saturated, coverage, _window(question, chunk) / total, together])
+    return saturated, coverage, _window(question, chunk) / total, together
 
 
 def saturation(count: NDArray[np.int64], size: int) -> NDArray[np.float64]:
@@ -189,45 +238,59 @@ def saturation(count: NDArray[np.int64], size: int) -> NDArray[np.float64]:
 
 
 def _nearest(
-    asked: NDArray[np.float32], whole: NDArray[np.float32], pieces: NDArray[np.float32]
-) -> float:
-    """Cosine of the question to the nearest sentence, or pair of neighbouring ones."""
+    asked: NDArray[np.float32],
+    whole: NDArray[np.float64],
+    pieces: NDArray[np.float32],
+    counts: Sequence[int],
+) -> NDArray[np.float64]:
+    """Cosine of the question to the nearest sentence of each chunk, or pair of neighbouring ones;
+    that of the whole chunk where there is none."""
     if not len(pieces):
-        return float(cosines(whole[None], asked[None])[0, 0])
-    single = cosines(pieces, asked[None])[:, 0]
-    if len(pieces) == 1:
-        return float(single[0])
-    # The vector of two neighbours is their sum, so no text is encoded twice.
-    both = np.einsum("ij,ij->i", pieces[:-1], pieces[1:], dtype=np.float64)
-    pair = (single[:-1] + single[1:]) / np.sqrt(np.maximum(2 + 2 * both, 1e-6))
-    return float(max(single.max(), np.round(pair, 6).max()))
+        return whole
+    best = cosines(pieces, asked[None])[:, 0]
+    if len(pieces) > 1:
+        # The vector of two neighbours is their sum, so no text is encoded twice.
+        both = np.einsum("ij,ij->i", pieces[:-1], pieces[1:], dtype=np.float64)
+        pair = np.round((best[:-1] + best[1:]) / np.sqrt(np.maximum(2 + 2 * both, 1e-6)), 6)
+        last = np.cumsum(counts)[:-1] - 1
+        pair[last[(last >= 0) & (last < len(pair))]] = -1.0  # of two chunks
+        best[:-1] = np.maximum(best[:-1], pair)
+    has = np.asarray(counts) > 0
+    first = np.cumsum([0, *counts])[:-1]
+    found = whole.copy()
+    found[has] = np.maximum.reduceat(best, first[has])
+    return found
 
 
 def _window(question: Question, chunk: Readable) -> float:
     """Most weight of the question's words within `_WINDOW` sentences in a row."""
-    if not chunk.sentences:
-        return 0.0
-    hits = np.zeros((len(question.stems), chunk.sentences))
-    for k, word in enumerate(question.stems):
+    sums = [0.0] * chunk.sentences
+    for word, weight in zip(question.stems, question.weight.tolist(), strict=True):
+        reached = -1
         for j in chunk.places.get(word, ()):
-            hits[k, max(j - _WINDOW + 1, 0) : j + 1] = 1.0
-    return float((question.weight[:, None] * hits).sum(axis=0).max())
+            for k in range(max(j - _WINDOW + 1, reached + 1), j + 1):
+                sums[k] += weight
+            reached = j
+    return max(sums, default=0.0)
 
 
 def judge(
-    inputs: Iterable[NDArray[np.float64]],
-    vectors: NDArray[np.float32],
-    models: Mapping[str, Logistic],
+    inputs: NDArray[np.float64], vectors: NDArray[np.float32], models: Mapping[str, Logistic]
 ) -> Judged:
-    """What the shipped models say of chunks, from the inputs and the vector of each."""
-    x = np.array(list(inputs), dtype=np.float64).reshape(-1, len(CHUNK_INPUTS))
-    relevance = models["chunk_relevance"].probability(x[:, : len(RELEVANCE_INPUTS)])
-    return Judged(relevance, models["context_sufficiency"].probability(x), vectors)
+    """What the shipped models say of chunks.
+
+    Args:
+        inputs: float64 [chunks, len(CHUNK_INPUTS)].
+        vectors: unit vectors of the chunks, float32 [chunks, dim].
+        models: by name.
+    """
+    relevance = models["chunk_relevance"].probability(inputs[:, : len(RELEVANCE_INPUTS)])
+    return Judged(relevance, models["context_sufficiency"].probability(inputs), vectors)
 
 
 def reader_of(batch: Batch) -> Reader:
     """The reader that everything in a batch shares."""
-    return batch.memo("chunk reader", Reader)
+    return batch.lasting.get("chunk reader", Reader)
 
 
 def judged(batch: Batch) -> list[Judged | None]:
@@ -246,29 +309,30 @@ def judged(batch: Batch) -> list[Judged | None]:
         queries, chunks = batch.strings("query"), batch.chunks()
         split, beyond = batch.sentences("contexts"), batch.over_budget("contexts")
         reader = reader_of(batch)
-        found: list[Judged | None] = []
+        rows: list[int] = []
+        inputs = [np.zeros((0, len(CHUNK_INPUTS)))]
         for i, query in enumerate(queries):
             if query is None or not chunks[i] or beyond[i]:
-                found.append(None)
                 continue
-            question = Question.of(query)
-            parts, vectors = piece.row_parts(i), piece.row(i)
-            found.append(
-                judge(
-                    (
-                        chunk_inputs(
-                            question,
-                            reader.read(chunk.text, split[i][k]),
-                            asked.row(i)[0],
-                            whole.row(i)[k],
-                            vectors[parts == k],
-                        )
-                        for k, chunk in enumerate(chunks[i])
-                    ),
+            rows.append(i)
+            inputs.append(
+                chunks_inputs(
+                    Question.of(query),
+                    [reader.read(c.text, spans) for c, spans in zip(chunks[i], split[i], strict=True)],
+                    asked.row(i)[0],
                     whole.row(i),
-                    batch.models,
+                    piece.row(i),
+                    [len(spans) for spans in split[i]],
                 )
             )
+        together = judge(np.concatenate(inputs), whole.vectors, batch.models)
+        found: list[Judged | None] = [None] * len(batch)
+        start = 0
+        for i, part in zip(rows, inputs[1:], strict=True):
+            end = start + len(part)
+            relevance, answers = together.relevance[start:end], together.answers[start:end]
+            found[i] = Judged(relevance, answers, whole.row(i))
+            start = end
         return found
 
     return batch.memo("judged chunks", make)

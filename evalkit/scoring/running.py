@@ -21,6 +21,7 @@ from evalkit.scoring.batch import Batch, TextEmbedder, reader_of
 from evalkit.scoring.contract import Evidence, Scorer, Scores, Values
 from evalkit.scoring.corpus import Corpus
 from evalkit.scoring.keeping import content_fingerprints
+from evalkit.scoring.lasting import Lasting
 from evalkit.scoring.selection import metrics_of, scorer_fingerprint, select
 from evalkit.scoring.turns import Turns
 
@@ -90,6 +91,7 @@ class Scoring:
         self._embedder = embedder
         self._prices = prices
         self._models = calibration.load_all(settings.models_path)
+        self._lasting = Lasting()
 
     def table(
         self, rows: pa.Table, around: Around | None = None, content: list[str] | None = None
@@ -126,6 +128,7 @@ class Scoring:
             corpus=around.corpus,
             turns=around.turns,
             verifier=reader_of(self._embedder),
+            lasting=self._lasting,
         )
 
     def _run(self, scorer: Scorer, batch: Batch, around: Around) -> Scores:

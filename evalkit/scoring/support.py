@@ -6,7 +6,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from evalkit.scoring.batch import Batch
 from evalkit.scoring.evidence import choose
-from evalkit.scoring.passages import Context, Words, neighbours, shares_root
+from evalkit.scoring.passages import Context, Words, amount, claim, claims, neighbours
 from evalkit.scoring.similarity import cosines
 from evalkit.text import names as name_finder
 from evalkit.text import negation
@@ -22,7 +22,7 @@ from evalkit.text import numbers as number_finder
 from evalkit.text.names import Name
 from evalkit.text.numbers import Number
 from evalkit.text.sentences import Span
-from evalkit.text.tokens import Token, tokens, words
+from evalkit.text.tokens import Token, stem, tokens, words
 
 _Item = TypeVar("_Item", Token, Name)
 
@@ -61,7 +61,8 @@ class Support:
         chunk_evidence: float64 [claim sentences, chunks], 0..1: how much of a sentence a chunk
         holds.
         new_words: for each claim sentence, the places of words, names and numbers in no context.
-        evidence: for each claim sentence, the context sentences that it is best read against.
+        evidence: for each claim sentence, the context sentences that it is best read against; empty
+            where nobody reads.
     """
 
     status: str | None
@@ -97,52 +98,51 @@ def _nothing(status: str) -> Support:
 def _make(batch: Batch) -> list[Support]:
     responses, queries = batch.strings("response"), batch.strings("query")
     chunks = batch.chunks()
-    made = Words()
+    made = batch.lasting.get("words", Words)
     found = []
     for i, response in enumerate(responses):
         texts = [chunk.text for chunk in chunks[i]]
         if response is None or not texts:
             found.append(_nothing("not_applicable"))
             continue
-        split = batch.sentences("contexts")[i]
         spans = batch.sentences("response")[i][0]
         if batch.over_budget("response")[i] or batch.over_budget("contexts")[i]:
             found.append(_nothing("over_budget"))
             continue
-        context = made.context(texts, split)
+        context = made.context(texts, batch.sentences("contexts")[i])
         mine = batch.embed("response", by="sentence").row(i)
         theirs = batch.embed("contexts", by="sentence").row(i)
-        found.append(_of_row(made, queries[i] or "", response, spans, context, mine, theirs))
+        reader = _Reader(made, queries[i] or "", response, context)
+        found.append(_of_row(reader, spans, mine, theirs, batch.verifier is not None))
     return found
 
 
 def _of_row(
-    made: Words,
-    query: str,
-    response: str,
+    reader: _Reader,
     spans: Sequence[Span],
-    context: Context,
     mine: NDArray[np.float32],
     theirs: NDArray[np.float32],
+    is_read: bool,
 ) -> Support:
-    parted = _by_span(tokens(response), spans)
-    claims = [k for k, part in enumerate(parted) if any(made.claims(t.word) for t in part)]
-    if not claims or not context.places:
+    context, response = reader.context, reader.response
+    parted = _by_span(reader.tokens, spans)
+    content = [claims(token.word for token in part) for part in parted]
+    claiming = [k for k, stems in enumerate(content) if stems]
+    if not claiming or not len(context):
         return _nothing("not_applicable")
-    reader = _Reader(made, query, response, context)
-    plain = cosines(mine[claims], theirs)
+    plain = cosines(mine[claiming], theirs)
     cosine = _with_pairs(plain, theirs, context.has_next)
-    sizes = [len(context.sentence(j).split()) for j in range(len(context.places))]
     named = _by_span(name_finder.names(response), spans)
-    features = np.empty((len(claims), len(SENTENCE_FEATURES)))
-    chunk_evidence = np.zeros((len(claims), len(context.passages)))
+    features = np.empty((len(claiming), len(SENTENCE_FEATURES)))
+    chunk_evidence = np.zeros((len(claiming), len(context.passages)))
     new_words = []
     read_against = []
-    for row, k in enumerate(claims):
-        hits, share = reader.hits(parted[k])
+    for row, k in enumerate(claiming):
+        hits, share = reader.hits(content[k])
         coverage, window = reader.coverage(hits, share)
-        chosen = choose(plain[row], hits, share, sizes)
-        read_against.append(" ".join(context.sentence(j).strip() for j in chosen))
+        if is_read:
+            chosen = choose(plain[row], hits, share, context.sizes)
+            read_against.append(" ".join(context.sentence(j).strip() for j in chosen))
         closeness = 0.5 * window + 0.5 * np.clip(cosine[row], 0, 1)
         near = neighbours(int(np.argmax(closeness)), context.part)
         evidence = near[int(np.argmax(coverage[near.start : near.stop]))]
@@ -164,7 +164,7 @@ def _of_row(
         new_words.append(tuple(_merged([*new, *numbers_new, *names_new], response)))
     return Support(
         None,
-        tuple(spans[k] for k in claims),
+        tuple(spans[k] for k in claiming),
         features,
         chunk_evidence,
         tuple(new_words),
@@ -176,52 +176,57 @@ class _Reader:
     """One response, read against its context and its query."""
 
     def __init__(self, made: Words, query: str, response: str, context: Context) -> None:
+        self.response = response
+        self.context = context
+        self.tokens = tokens(response)
         self._made = made
-        self._response = response
-        self._context = context
-        asked = frozenset(map(made.stem, words(query)))
-        self._known = context.words | asked
+        self._asked_words = frozenset(map(stem, words(query)))
         self._numbers = number_finder.facts(response)
         self._starts = [number.start for number in self._numbers]
         self._asked = number_finder.facts(query)[:MAX_ROUNDED] if self._numbers else []
-        self._homes = _homes(context) if self._numbers else []
+        self._homes = context.numbers() if self._numbers else []
+        self._asked_amounts = frozenset(map(amount, self._asked))
         given = [*self._asked, *(number for _, number in self._homes)]
-        self._equal = {(n.value, n.kind, n.unit) for n in given}
         self._rounded = given[:MAX_ROUNDED]
 
     def wording(self, sentence: Sequence[Token]) -> tuple[tuple[float, ...], int, list[Span]]:
         """Novelty of a sentence's words and word pairs, its content words, and where new ones
         stand."""
-        claiming = [t for t in sentence if self._made.claims(t.word) and not self._in_number(t)]
-        foreign = [t for t in claiming if self._is_foreign(self._made.stem(t.word))]
-        pairs = list(pairwise(self._made.stem(token.word) for token in sentence))
-        fresh = sum(pair not in self._context.bigrams for pair in pairs)
-        size = max(len(claiming), 1)
+        count = 0
+        foreign: list[Span] = []
+        for token in sentence:
+            stemmed = claim(token.word)
+            if stemmed is not None and not self._in_number(token):
+                count += 1
+                if not (self._is_known(stemmed) or self.context.holds_root(stemmed)):
+                    foreign.append(Span(token.start, token.end))
+        pairs = list(pairwise(stem(token.word) for token in sentence))
+        fresh = sum(not self.context.holds_pair(pair) for pair in pairs)
+        size = max(count, 1)
         novelty = (len(foreign) / size, len(foreign), fresh / max(len(pairs), 1))
-        return novelty, size, [Span(t.start, t.end) for t in foreign]
+        return novelty, size, foreign
 
-    def _is_foreign(self, word: str) -> bool:
-        return word not in self._known and not shares_root(word, self._context.roots)
+    def _is_known(self, word: str) -> bool:
+        return self.context.holds(word) or word in self._asked_words
 
     def _in_number(self, token: Token) -> bool:
         """Whether a token is part of a number, which is judged by its value ("three" meets "3")."""
         at = bisect_right(self._starts, token.start) - 1
         return at >= 0 and token.end <= self._numbers[at].end
 
-    def hits(self, sentence: Sequence[Token]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def hits(self, content: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Which of a sentence's content words are in which context sentence, and what each weighs.
 
         float64 [words, context sentences] of 0 and 1, and float64 [words] summing to 1: a word in
         df of n context sentences weighs log(1 + n / (1 + df)).
         """
-        n = len(self._context.places)
-        distinct = list(dict.fromkeys(self._made.content(token.word for token in sentence)))
+        n = len(self.context)
+        distinct = list(dict.fromkeys(content))
+        places = [self.context.where(word) for word in distinct]
+        sizes = np.array([len(one) for one in places])
         hits = np.zeros((len(distinct), n))
-        weights = np.empty(len(distinct))
-        for k, word in enumerate(distinct):
-            places = self._context.postings.get(word, ())
-            hits[k, list(places)] = 1.0
-            weights[k] = np.log1p(n / (1 + len(places)))
+        hits[np.repeat(np.arange(len(distinct)), sizes), list(chain.from_iterable(places))] = 1.0
+        weights = np.log1p(n / (1 + sizes))
         return hits, weights / weights.sum()
 
     def coverage(
@@ -229,7 +234,7 @@ class _Reader:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Share of a sentence's content in each context sentence, and in it with its next one."""
         paired = hits.copy()
-        first = np.flatnonzero(self._context.has_next)
+        first = np.flatnonzero(self.context.has_next)
         paired[:, first] = np.maximum(hits[:, first], hits[:, first + 1])
         weight = share[:, None]
         return (weight * hits).sum(axis=0), (weight * paired).sum(axis=0)
@@ -246,7 +251,7 @@ class _Reader:
             if number.start >= span.end:
                 break
             if not (
-                (number.value, number.kind, number.unit) in self._equal
+                self._is_given(number)
                 or number_finder.supported(number, self._rounded)
             ):
                 new.append(Span(number.start, number.end))
@@ -254,15 +259,19 @@ class _Reader:
                 misplaced += 1
         return new, misplaced
 
+    def _is_given(self, number: Number) -> bool:
+        said = amount(number)
+        return said in self._asked_amounts or self.context.holds_amount(said)
+
     def names(self, found: Sequence[Name], near: range) -> tuple[list[Span], int]:
         """Names of a sentence that are nowhere, and how many are only far from its evidence."""
         new: list[Span] = []
         misplaced = 0
         for name in found:
-            parts = self._made.content(words(name.text))
-            if any(part not in self._known for part in parts):
+            parts = claims(words(name.text))
+            if not all(map(self._is_known, parts)):
                 new.append(Span(name.start, name.end))
-            elif not all(any(part in self._context.content[j] for j in near) for part in parts):
+            elif not all(any(part in self.context.content[j] for j in near) for part in parts):
                 misplaced += 1
         return new, misplaced
 
@@ -271,23 +280,9 @@ class _Reader:
         opposed."""
         if coverage < _COMPARABLE:
             return 0.0, 0.0
-        said = self._made.polarity(self._response[span.start : span.end])
-        found = self._made.polarity(self._context.sentence(evidence))
+        said = self._made.polarity(self.response[span.start : span.end])
+        found = self._made.polarity(self.context.sentence(evidence))
         return float(said.is_negative != found.is_negative), negation.conflicts(said, found)
-
-
-def _homes(context: Context) -> list[tuple[int, Number]]:
-    """Each number of the contexts with the sentence that it stands in, sentences rising."""
-    found: list[tuple[int, Number]] = []
-    offset = 0
-    for passage in context.passages:
-        begins = [span.start for span in passage.spans]
-        found.extend(
-            (offset + max(bisect_right(begins, number.start) - 1, 0), number)
-            for number in passage.numbers
-        )
-        offset += len(passage.spans)
-    return found
 
 
 def _with_pairs(

@@ -86,7 +86,8 @@ def _of_sentence(text: str, part: list[re.Match[str]], inside: set[str]) -> list
     found: list[Name] = []
     at = 0
     while at < len(part):
-        if not _starts_name(text, part, at, inside):
+        word = part[at][0]
+        if word.islower() or not _starts_name(text, part, at, inside):
             at += 1
             continue
         last = at

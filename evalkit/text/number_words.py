@@ -72,7 +72,11 @@ def phrases(text: str) -> list[Phrase]:
     run: list[re.Match[str]] = []
     for match in _WORD.finditer(text):
         word = match[0].casefold()
-        if run and not _joined(text[run[-1].end() : match.start()]):
+        if not run:
+            if word in _HEADS:
+                run = [match]
+            continue
+        if not _joined(text[run[-1].end() : match.start()]):
             _close(run, found)
             run = []
         if run and (word in _HEADS or word in _SCALES or word in ("and", "of")):

@@ -53,6 +53,7 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 _TIME = re.compile(r"\b(\d{1,2}):([0-5]\d)(?::[0-5]\d)?(?:\ ?([ap])\.?m\b)?", re.IGNORECASE)
+_DIGIT = re.compile(r"\d")
 _DIGITS = re.compile(r"\d++(?:[.,]\d++)*+")
 _AFTER = re.compile(
     r"(?P<ordinal>(?:st|nd|rd|th)\b)"
@@ -108,11 +109,12 @@ def facts(text: str) -> list[Number]:
     >>> [(n.value, n.kind, n.unit) for n in facts("3.5 million people paid $20 on Nov 22.")]
     [(3500000.0, 'cardinal', 'person'), (20.0, 'money', 'USD'), (1122.0, 'date', None)]
     """
-    found: list[Number] = []
-    taken = [*_dates(text), *_times(text)]
-    found.extend(number for number in taken)
+    # Without a digit there are only numbers in words, of which most texts have none.
+    has_digit = _DIGIT.search(text) is not None
+    found: list[Number] = [*_dates(text), *_times(text)] if has_digit else []
     busy = {(n.start, n.end) for n in found}
-    found.extend(_digits(text))
+    if has_digit:
+        found.extend(_digits(text))
     found.extend(_worded(text))
     # Where two overlap, the one that begins first stays; then dates and times; then the longer.
     ranked = sorted(found, key=lambda n: (n.start, (n.start, n.end) not in busy, -n.end))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from evalkit.text.word_lists import word_set
@@ -19,6 +20,10 @@ class Token(NamedTuple):
     end: int
 
 
+# The folded forms and stems of so many words of no more than a usual length are kept: a text has
+# few words that no other has.
+_USUAL = 32
+_MOST_KEPT = 1 << 16
 # Each alternative is possessive and cannot fail once begun: linear on any text.
 _ASCII = re.compile(r"[0-9]++(?:[.,][0-9]++)*+[A-Za-z]*+|[A-Za-z][A-Za-z0-9]*+(?:'[A-Za-z]++)*+")
 _WIDE = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -54,14 +59,22 @@ def tokens(text: str) -> list[Token]:
     >>> [tuple(token) for token in tokens("Wu's 1,000 km")]
     [('wu', 0, 4), ('1000', 5, 10), ('km', 11, 13)]
     """
-    pattern = _ASCII if text.isascii() else _ANY
-    return [Token(fold(m[0]), m.start(), m.end()) for m in pattern.finditer(text)]
+    if not text.isascii():
+        return [Token(fold(m[0]), m.start(), m.end()) for m in _ANY.finditer(text)]
+    found = []
+    for m in _ASCII.finditer(text.lower()):
+        word = m[0]
+        start, end = m.span()
+        found.append(Token(word if word.isalpha() else fold(word), start, end))
+    return found
 
 
 def words(text: str) -> list[str]:
     """Folded words of a text, in order."""
-    pattern = _ASCII if text.isascii() else _ANY
-    return [fold(word) for word in pattern.findall(text)]
+    if not text.isascii():
+        return [fold(word) for word in _ANY.findall(text)]
+    # A word of small letters is its own folded form, and most are.
+    return [word if word.isalpha() else fold(word) for word in _ASCII.findall(text.lower())]
 
 
 def fold(word: str) -> str:
@@ -71,6 +84,11 @@ def fold(word: str) -> str:
     >>> fold("Smith’s"), fold("12,500.50")
     ('smith', '12500.50')
     """
+    return _fold(word) if len(word) <= _USUAL else _fold.__wrapped__(word)
+
+
+@lru_cache(_MOST_KEPT)
+def _fold(word: str) -> str:
     if not word.isascii():
         word = unicodedata.normalize("NFKC", word).replace("\u2019", "'")
     word = word.casefold()
@@ -98,6 +116,11 @@ def stem(word: str) -> str:
     >>> [stem(word) for word in ("rates", "rate", "studies", "increased", "glass", "2000s")]
     ['rat', 'rat', 'study', 'increas', 'glass', '2000s']
     """
+    return _stem(word) if len(word) <= _USUAL else _stem.__wrapped__(word)
+
+
+@lru_cache(_MOST_KEPT)
+def _stem(word: str) -> str:
     if len(word) < 4 or not word.isascii() or not word.isalpha():
         return word
     if word.endswith("ies") and word[-4] not in "ae":

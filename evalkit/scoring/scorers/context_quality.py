@@ -4,12 +4,18 @@ other, and how old they are."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
 
 from evalkit.metrics import Metric
 from evalkit.scoring.batch import Batch
 from evalkit.scoring.contract import Scores, Values, scorer
+from evalkit.scoring.lasting import Remembered
 from evalkit.text.tokens import ngrams, words
 
 __all__ = ["context_quality", "median_age_days", "repeated_share"]
@@ -55,6 +61,29 @@ def repeated_share(texts: Sequence[str]) -> float:
     return repeated / total if total else 0.0
 
 
+@dataclass(frozen=True)
+class _Shingles:
+    """The runs of one chunk as numbers: chunks without a common number have no common run."""
+
+    words: int
+    runs: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, text: str) -> _Shingles:
+        folded = words(text)
+        runs = np.array([hash(run) for run in ngrams(folded, _RUN)], dtype=np.int64)
+        return cls(len(folded), np.unique(runs))
+
+
+def _has_repeats(texts: Sequence[str], known: Remembered[_Shingles]) -> bool:
+    """Whether `repeated_share` may be above 0."""
+    found = [known.of(text, partial(_Shingles.of, text)) for text in texts]
+    if any(one.words < _RUN for one in found):
+        return True
+    runs = np.concatenate([one.runs for one in found])
+    return len(np.unique(runs)) < len(runs)
+
+
 def median_age_days(updated: Sequence[datetime | None], asked: datetime) -> float | None:
     """Median age of chunks when they were retrieved, in days; None when no date is known.
 
@@ -94,6 +123,7 @@ def context_quality(batch: Batch) -> Scores:
     in the log: truncated. More text than is read: redundancy over_budget.
     """
     redundancy, age = Values(len(batch)), Values(len(batch))
+    known: Remembered[_Shingles] = batch.lasting.get("shingles", Remembered)
     contexts, started = batch.values("contexts"), batch.values("started_at")
     truncated, beyond = batch.values("truncated"), batch.over_budget("contexts")
     for i, chunks in enumerate(batch.chunks()):
@@ -104,7 +134,8 @@ def context_quality(batch: Batch) -> Scores:
         if beyond[i]:
             redundancy.skip(i, "over_budget")
         elif chunks:
-            redundancy.set(i, repeated_share([chunk.text for chunk in chunks]))
+            texts = [chunk.text for chunk in chunks]
+            redundancy.set(i, repeated_share(texts) if _has_repeats(texts, known) else 0.0)
         else:
             redundancy.skip(i, "not_applicable")
         asked = started[i]

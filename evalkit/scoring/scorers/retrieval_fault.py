@@ -14,7 +14,15 @@ from evalkit.metrics import Metric
 from evalkit.scoring.batch import Batch
 from evalkit.scoring.contract import Scores, Values, scorer
 from evalkit.scoring.corpus import Corpus
-from evalkit.scoring.ranking import Judged, Question, chunk_inputs, judge, judged, reader_of
+from evalkit.scoring.ranking import (
+    CHUNK_INPUTS,
+    Judged,
+    Question,
+    chunks_inputs,
+    judge,
+    judged,
+    reader_of,
+)
 from evalkit.scoring.scorers.abstention import abstentions
 from evalkit.scoring.scorers.groundedness import is_hallucinated
 from evalkit.scoring.similarity import cosines
@@ -196,7 +204,8 @@ def _is_voted_down(feedback: Sequence[Mapping[str, Any] | None] | None) -> bool:
 
 
 def _nothing(batch: Batch) -> Judged:
-    return judge((), batch.embed("contexts", by="text").vectors[:0], batch.models)
+    vectors = batch.embed("contexts", by="text").vectors[:0]
+    return judge(np.zeros((0, len(CHUNK_INPUTS))), vectors, batch.models)
 
 
 def _others(batch: Batch, row: int, corpus: Corpus) -> Judged:
@@ -205,11 +214,15 @@ def _others(batch: Batch, row: int, corpus: Corpus) -> Judged:
     asked: NDArray[np.float32] = batch.embed("query", by="text").row(row)[0]
     reader = reader_of(batch)
     passages = corpus.search(question, asked, [chunk.text for chunk in batch.chunks()[row]])
-    return judge(
-        (
-            chunk_inputs(question, reader.read(p.text, p.spans), asked, p.whole, p.pieces)
-            for p in passages
-        ),
-        np.array([p.whole for p in passages], dtype=np.float32).reshape(-1, len(asked)),
-        batch.models,
+    if not passages:
+        return _nothing(batch)
+    wholes = np.array([p.whole for p in passages], dtype=np.float32)
+    inputs = chunks_inputs(
+        question,
+        [reader.read(p.text, p.spans) for p in passages],
+        asked,
+        wholes,
+        np.concatenate([p.pieces for p in passages]),
+        [len(p.pieces) for p in passages],
     )
+    return judge(inputs, wholes, batch.models)
