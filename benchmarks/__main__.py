@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from benchmarks import encoders, ingest, night, reading, tiers
+from benchmarks import encoders, ingest, night, reading, tiers, trends
 from benchmarks.measure import Row, machine
 
 ALL: dict[str, Callable[[], Iterator[Row]]] = {
@@ -17,6 +17,7 @@ ALL: dict[str, Callable[[], Iterator[Row]]] = {
     "night": night.measure,
     "reading": reading.measure,
     "tiers": tiers.measure,
+    "trends": trends.measure,
 }
 
 
@@ -27,13 +28,18 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, help="also write the figures here")
     parser.add_argument(
-        "--rows", type=int, help="rows of each format that `reading` reads, of the night that `night` runs"
+        "--rows",
+        type=int,
+        help="rows of each format of `reading`, of the night of `night`, of all days of `trends`",
     )
     parser.add_argument(
         "--precision", default="auto", help="of the encoder in `night`: auto, fp32, bf16 or int8"
     )
     parser.add_argument("--verifier", action="store_true", help="`night` with the verifier")
     parser.add_argument("--cheap", action="store_true", help="`night` without vectors")
+    parser.add_argument(
+        "--per-day", type=int, default=trends.PER_DAY, help="rows of each day of `trends`"
+    )
     parser.add_argument("--workers", type=int, default=1, help="processes that score in `night`")
     parser.add_argument(
         "--new", type=float, default=1.0, help="share of the rows of `night` whose texts are new"
@@ -57,6 +63,8 @@ def main() -> None:
             measure = partial(reading.measure, chosen.rows or reading.ROWS, chosen.format)
         if name == "night":
             measure = partial(night.measure, _kind(chosen))
+        if name == "trends":
+            measure = partial(trends.measure, chosen.rows or trends.ROWS, chosen.per_day)
         for row in measure():
             print(f"  {row.what:<44} {row.value:>10,.2f} {row.unit:<14} {row.against}")
             found.append(row)

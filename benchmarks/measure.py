@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-__all__ = ["Row", "best_of", "machine"]
+__all__ = ["Peak", "Row", "best_of", "cpu_seconds", "machine"]
+
+_KIB_PER_MIB = 1024.0
 
 
 @dataclass(frozen=True)
@@ -36,3 +42,61 @@ def best_of(runs: int, work: Callable[[], object]) -> float:
         work()
         seconds.append(time.perf_counter() - began)
     return min(seconds)
+
+
+def cpu_seconds() -> float:
+    """Seconds of all processors that this process and its ended children have used: where other work runs beside, only
+    this can be compared."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+class Peak:
+    """Looks at a process and its children until it is stopped, for the most memory that one of them, and all of them
+    together, held (Linux)."""
+
+    def __init__(self, pid: int) -> None:
+        self._tree = self._process = 0
+        self._pid = pid
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    @property
+    def process_mib(self) -> float:
+        return self._process / _KIB_PER_MIB
+
+    @property
+    def tree_mib(self) -> float:
+        return self._tree / _KIB_PER_MIB
+
+    def stop(self) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.1):
+            held = [(_held(pid, "VmRSS"), _held(pid, "VmHWM")) for pid in _with_children(self._pid)]
+            self._tree = max(self._tree, sum(now for now, _ in held))
+            self._process = max([self._process, *(most for _, most in held)])
+
+
+def _with_children(pid: int) -> list[int]:
+    found = [pid]
+    for one in found:
+        for path in Path(f"/proc/{one}/task").glob("*/children"):
+            try:
+                found.extend(map(int, path.read_text().split()))
+            except OSError:  # it has ended meanwhile
+                continue
+    return found
+
+
+def _held(pid: int, key: str) -> int:
+    """KiB, as /proc says it; 0 for a process that has ended."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    match = re.search(rf"^{key}:\s+(\d+) kB", text, re.MULTILINE)
+    return int(match[1]) if match else 0

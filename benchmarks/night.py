@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import traffic
-from benchmarks.measure import Row
+from benchmarks.measure import Peak, Row, cpu_seconds
 
 ROWS = 10_000
 #: Distinct chunks that are retrieved from.
@@ -30,7 +28,6 @@ _DAY = date(2026, 11, 22)
 _STEPS = ("ingest", "score", "rollup", "detect", "report")
 #: Scorers that read no vectors, so that a night of millions shows what else grows.
 _CHEAP = ("abstention", "cost", "latency", "tokens", "reliability", "context_quality")
-_MIB = 1024.0
 
 
 @dataclass(frozen=True)
@@ -120,54 +117,13 @@ def _child(folder: Path, step: str, day: date) -> dict[str, Any]:
     """What a step takes in a process that has done nothing else, and the most memory it held."""
     command = [sys.executable, "-m", "benchmarks.night", str(folder), step, str(day)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
-        peak = _Peak(running.pid)
+        peak = Peak(running.pid)
         out, err = running.communicate()
         peak.stop()
     if running.returncode:
         raise RuntimeError(f"{step}: {err.decode('utf-8', 'replace')[-2000:]}")
     found: dict[str, Any] = json.loads(out.splitlines()[-1])
-    return {**found, "tree_mib": peak.tree / _MIB, "process_mib": peak.process / _MIB}
-
-
-class _Peak:
-    """Looks at a process and its children until it is stopped: KiB that one of them, and all together, held at most."""
-
-    def __init__(self, pid: int) -> None:
-        self.tree = self.process = 0
-        self._pid = pid
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._done.wait(0.1):
-            held = [(_status(pid, "VmRSS"), _status(pid, "VmHWM")) for pid in _tree(self._pid)]
-            self.tree = max(self.tree, sum(now for now, _ in held))
-            self.process = max([self.process, *(most for _, most in held)])
-
-
-def _tree(pid: int) -> list[int]:
-    found = [pid]
-    for one in found:
-        for path in Path(f"/proc/{one}/task").glob("*/children"):
-            try:
-                found.extend(map(int, path.read_text().split()))
-            except OSError:  # it has ended meanwhile
-                continue
-    return found
-
-
-def _status(pid: int, key: str) -> int:
-    try:
-        text = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    match = re.search(rf"^{key}:\s+(\d+) kB", text, re.MULTILINE)
-    return int(match[1]) if match else 0
+    return {**found, "tree_mib": peak.tree_mib, "process_mib": peak.process_mib}
 
 
 def _run(folder: Path, step: str, day: date) -> dict[str, Any]:
@@ -177,21 +133,18 @@ def _run(folder: Path, step: str, day: date) -> dict[str, Any]:
     stated = json.loads((folder / "settings.json").read_text("utf-8"))
     settings = Settings.model_validate({**stated, "base": folder})
     said: list[str] = []
-    began, used = time.perf_counter(), _cpu()
+    began, used = time.perf_counter(), cpu_seconds()
     night.step(step, settings, day, lambda day, step, what: said.append(what))
-    seconds, cpu = time.perf_counter() - began, _cpu() - used
+    seconds, cpu = time.perf_counter() - began, cpu_seconds() - used
     texts = re.search(r"([\d,]+) texts embedded, ([\d,]+) from the cache", " ".join(said))
     embedded, cached = (int(n.replace(",", "")) for n in texts.groups()) if texts else (0, 0)
     return {"seconds": seconds, "cpu": cpu, "embedded": embedded, "cached": cached, "said": said}
 
 
-def _cpu() -> float:
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
-
-
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="One step, measured for `python -m benchmarks night`.")
+    parser = argparse.ArgumentParser(
+        description="One step, measured for `python -m benchmarks night`."
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("step", choices=_STEPS)
     parser.add_argument("day", type=date.fromisoformat)

@@ -4,7 +4,6 @@ real retrieval. How long they take is measured elsewhere."""
 from __future__ import annotations
 
 import gzip
-import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,9 +23,7 @@ __all__ = ["CHUNKS", "Story", "corpus", "rows", "stories", "write"]
 CHUNKS = 5
 #: Of rank r in the corpus, 1 / r of the popularity of the first (Zipf's law).
 _ZIPF = 1.0
-_SYLLABLES = (
-    "ba be bo da de do fa fi fo ga ge go ka ke ko la le lo ma me mo na ne no pa pe po ra re ro sa se so ta te to va"
-).split()
+_SYLLABLES = [a + b for a in "bdfgklmnprst" for b in "aeo"]
 _ROUTES = ("/kb", "/ask", "/orders", "/billing")
 _MODELS = ("gpt-4o-mini", "gpt-4o", "claude-3-5-haiku")
 
@@ -129,9 +126,9 @@ def rows(n: int, day: date, chunks: list[str], new: float = 1.0) -> Iterator[dic
 
 def write(path: Path, n: int, day: date, chunks: list[str], new: float = 1.0) -> None:
     """A file of canonical JSON lines of `rows`."""
-    with path.open("w", encoding="utf-8") as file:
+    with path.open("wb") as file:
         for row in rows(n, day, chunks, new):
-            file.write(json.dumps(row) + "\n")
+            file.write(orjson.dumps(row) + b"\n")
 
 
 def _told(sentence: str, name: str) -> str:
@@ -143,7 +140,8 @@ def _told(sentence: str, name: str) -> str:
 
 def _name(day: date, i: int) -> str:
     """A name that is no word, another for each number."""
-    number, parts = i * 400 + day.toordinal() % 400, []
+    number = i * 400 + day.toordinal() % 400
+    parts: list[str] = []
     while number or len(parts) < 3:
         number, k = divmod(number, len(_SYLLABLES))
         parts.append(_SYLLABLES[k])

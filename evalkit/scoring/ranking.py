@@ -176,7 +176,10 @@ def chunk_inputs(
         asked, whole: unit vectors of question and chunk, float32 [dim].
         pieces: unit vectors of the chunk's sentences, float32 [sentences, dim].
     """
-    return chunks_inputs(question, [chunk], asked, whole[None], pieces, [len(pieces)])[0]
+    found: NDArray[np.float64] = chunks_inputs(
+        question, [chunk], asked, whole[None], pieces, [len(pieces)]
+    )[0]
+    return found
 
 
 def chunks_inputs(
@@ -210,7 +213,9 @@ def chunks_inputs(
         if total <= 0:
             # Nothing but stop words is asked ("What is it?"): only meaning can tell.
             row[2:] = 0.5
-        elif not (question.known.isdisjoint(chunk.counts) and chunk.roots.isdisjoint(question.roots)):
+        elif not (
+            question.known.isdisjoint(chunk.counts) and chunk.roots.isdisjoint(question.roots)
+        ):
             row[2:] = _by_words(question, chunk, total)
     return found
 
@@ -318,7 +323,10 @@ def judged(batch: Batch) -> list[Judged | None]:
             inputs.append(
                 chunks_inputs(
                     Question.of(query),
-                    [reader.read(c.text, spans) for c, spans in zip(chunks[i], split[i], strict=True)],
+                    [
+                        reader.read(c.text, spans)
+                        for c, spans in zip(chunks[i], split[i], strict=True)
+                    ],
                     asked.row(i)[0],
                     whole.row(i),
                     piece.row(i),

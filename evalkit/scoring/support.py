@@ -250,10 +250,7 @@ class _Reader:
         for number in self._numbers[bisect_right(self._starts, span.start - 1) :]:
             if number.start >= span.end:
                 break
-            if not (
-                self._is_given(number)
-                or number_finder.supported(number, self._rounded)
-            ):
+            if not (self._is_given(number) or number_finder.supported(number, self._rounded)):
                 new.append(Span(number.start, number.end))
             elif not number_finder.supported(number, beside):
                 misplaced += 1
