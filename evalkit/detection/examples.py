@@ -14,6 +14,8 @@ __all__ = ["MOST", "examples"]
 
 #: Enough for the page to leave out what it cannot show.
 MOST = 10
+# Rows that are looked at first, and how many times as many after that.
+_FOREMOST, _MORE = 1_000, 30
 _COLUMNS = frozenset(column.name for column in INTERACTIONS.columns)
 
 
@@ -35,7 +37,7 @@ def examples(lake: Lake, row: dict[str, Any], metric: Metric | None, known: set[
         fingerprint = dict(row["detail"]).get("fingerprint")
         if fingerprint is None:
             return []
-        params = {"day": day, "fingerprint": fingerprint, "most": MOST}
+        params = {"day": day, "fingerprint": fingerprint}
         return _ids(lake, _query("prompt_examples.sql"), params)
     segment = row["segment"]
     if metric is None or not {metric.name, f"{metric.name}__status"} <= known:
@@ -56,7 +58,6 @@ def examples(lake: Lake, row: dict[str, Any], metric: Metric | None, known: set[
             "segment": segment,
             "value": row["value_of_segment"],
             "direction": _direction(row, metric),
-            "most": MOST,
         },
     )
 
@@ -69,8 +70,18 @@ def _direction(row: dict[str, Any], metric: Metric) -> float:
 
 
 def _ids(lake: Lake, query: str, params: dict[str, Any]) -> list[str]:
-    found: list[str] = lake.sql(query, params)["interaction_id"].to_pylist()
-    return found
+    """The first interactions of a query's answer, each question once. A few of the foremost rows are
+    asked for, and more where they say the same again and again: a day is never sorted as a whole."""
+    top = _FOREMOST
+    while True:
+        found = lake.sql(query, {**params, "top": top})
+        ids = zip(found["asked"].to_pylist(), found["interaction_id"].to_pylist(), strict=True)
+        once: dict[str, str] = {}
+        for asked, id_ in ids:
+            once.setdefault(asked, id_)
+        if len(once) >= MOST or found.num_rows < top:
+            return list(once.values())[:MOST]
+        top *= _MORE
 
 
 def _query(name: str) -> str:
