@@ -42,6 +42,9 @@ def main() -> None:
     )
     parser.add_argument("--workers", type=int, default=1, help="processes that score in `night`")
     parser.add_argument(
+        "--corpus", type=int, default=night.CORPUS, help="distinct chunks of `night`"
+    )
+    parser.add_argument(
         "--new", type=float, default=1.0, help="share of the rows of `night` whose texts are new"
     )
     parser.add_argument(
@@ -81,6 +84,7 @@ def _kind(chosen: argparse.Namespace) -> night.Kind:
         cheap=chosen.cheap,
         new=chosen.new,
         workers=chosen.workers,
+        corpus=chosen.corpus,
     )
 
 

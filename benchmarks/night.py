@@ -21,7 +21,7 @@ from benchmarks.measure import Peak, Row, cpu_seconds
 
 ROWS = 10_000
 #: Distinct chunks that are retrieved from.
-CORPUS = 4_000
+CORPUS = 2_000
 #: One chunk in so many is retrieved for the first time in the measured night.
 _NEW_CHUNKS = 50
 _DAY = date(2026, 11, 22)
@@ -40,12 +40,13 @@ class Kind:
     cheap: bool = False
     new: float = 1.0
     workers: int = 1
+    corpus: int = CORPUS
 
     def __str__(self) -> str:
         scorers = "scorers without vectors" if self.cheap else f"all scorers, {self.precision}"
         verifier = ", verifier" if self.verifier else ""
         fresh = "" if self.new == 1.0 else f", {self.new:.0%} of the texts new"
-        return f"{self.rows:,} rows, {scorers}{verifier}{fresh}"
+        return f"{self.rows:,} rows, {self.corpus:,} chunks, {scorers}{verifier}{fresh}"
 
     def settings(self) -> dict[str, Any]:
         """The configuration that it takes, for `Settings.model_validate`."""
@@ -64,7 +65,7 @@ def measure(kind: Kind | None = None) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="evalkit-night-") as name:
         folder = Path(name)
         (folder / "settings.json").write_text(json.dumps(kind.settings()), "utf-8")
-        chunks = traffic.corpus(traffic.stories(), CORPUS)
+        chunks = traffic.corpus(traffic.stories(), kind.corpus)
         before = _DAY - timedelta(days=1)
         _write_corpus(folder / "before.jsonl", chunks, before)
         for step in _STEPS:

@@ -3,27 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from evalkit.config import Settings
-from evalkit.errors import LakeError
 from evalkit.lake import Lake
 from evalkit.metrics import Metric
-from evalkit.rollup.aggregate import Column, Figures, Grouping, figures, grouping, prepare
+from evalkit.rollup.aggregate import Figures, Grouping, figures, grouping, prepare
 from evalkit.rollup.rates import NO_VALUE, Place, Rate, rates
-from evalkit.schema import DAILY
+from evalkit.rollup.rows import DayRows
+from evalkit.schema import DAILY, INTERACTIONS
 
 __all__ = ["NO_VALUE", "RolledUp", "rollup"]
 
-#: Values read at a time: memory is bounded by this and by one metric of the day.
-_CELLS = 8_000_000
 #: Sums in another order, or other vector instructions, differ in the last bits; these digits do
 #: not.
 _DIGITS = 12
@@ -77,65 +75,57 @@ def rollup(settings: Settings, lake: Lake, day: date, metrics: dict[str, Metric]
     """
     known = set(lake.sql("SELECT * FROM scores LIMIT 0").schema.names)
     chosen = [metrics[name] for name in sorted(metrics) if {name, f"{name}__status"} <= known]
-    groups = _groups(settings, lake, day)
-    interactions = int(groups[0].n.sum())
+    rows = DayRows(lake, day)
+    groups = _groups(settings, lake, day, rows)
     parts = []
-    if interactions:
+    if len(rows):
         known_rates = rates(settings, lake, day, chosen)
-        for column in _columns(lake, day, chosen, interactions):
+        for metric, values, eligible in rows.columns(chosen):
+            column = prepare(metric, values, eligible)
             parts += [
-                _rows(day, column.metric, group, figures(column, group), known_rates)
-                for group in groups
+                _rows(day, metric, group, figures(column, group), known_rates) for group in groups
             ]
     table = pa.concat_tables(parts) if parts else DAILY.empty()
     lake.update(DAILY, day, table)
     return RolledUp(
         day=day,
-        interactions=interactions,
+        interactions=len(rows),
         rows=table.num_rows,
         metrics=tuple(metric.name for metric in chosen),
         absent=tuple(sorted(set(metrics) - {metric.name for metric in chosen})),
     )
 
 
-def _groups(settings: Settings, lake: Lake, day: date) -> list[Grouping]:
+def _groups(settings: Settings, lake: Lake, day: date, rows: DayRows) -> list[Grouping]:
     """The whole day first, then each segment as configured; rows in the order of their ids."""
-    rows = lake.sql("SELECT count(*) AS n FROM interactions WHERE day = $day", {"day": day})
-    n = int(rows["n"][0].as_py())
-    groups = [grouping("all", np.zeros(n, dtype=np.uint8), ["all"], 1)]
+    groups = [grouping("all", np.zeros(len(rows), dtype=np.uint8), ["all"], 1)]
     for segment in settings.rollup.segments:
-        query = _query("segment.sql").replace("{column}", _identifier(segment))
-        values = pc.fill_null(lake.sql(query, {"day": day})["value"], NO_VALUE)
-        encoded = values.combine_chunks().dictionary_encode()
-        if isinstance(encoded, pa.ChunkedArray):
-            encoded = encoded.combine_chunks()
-        codes = encoded.indices.to_numpy(zero_copy_only=False)
-        groups.append(
-            grouping(segment, codes, encoded.dictionary.to_pylist(), settings.rollup.max_values)
-        )
+        if INTERACTIONS.schema.field(segment).type == pa.string():
+            codes, known = rows.codes(segment)
+        else:
+            codes, known = _as_text(lake, day, segment)
+        names = [NO_VALUE if name is None else name for name in known]
+        groups.append(_group(segment, codes, names, settings.rollup.max_values))
     return groups
 
 
-def _columns(lake: Lake, day: date, metrics: list[Metric], rows: int) -> Iterator[Column]:
-    step = max(1, _CELLS // rows)
-    part = _query("values_column.sql")
-    for start in range(0, len(metrics), step):
-        some = metrics[start : start + step]
-        columns = ", ".join(
-            part.replace("{value}", _identifier(m.name)).replace(
-                "{status}", _identifier(f"{m.name}__status")
-            )
-            for m in some
-        )
-        found = lake.sql(_query("values.sql").replace("{columns}", columns), {"day": day})
-        if found.num_rows != rows:
-            raise LakeError(
-                f"scores: {day} has an interaction more than once. Score the day again."
-            )
-        for metric in some:
-            values = found[metric.name].cast(pa.float64()).to_numpy(zero_copy_only=False)
-            eligible = found[f"{metric.name}__status"].to_numpy(zero_copy_only=False)
-            yield prepare(metric, values, eligible.astype(np.bool_))
+def _group(segment: str, codes: NDArray[np.integer], names: list[str], most: int) -> Grouping:
+    """A grouping by values of which two may have the same name: an app may really be called `(none)`."""
+    known = list(dict.fromkeys(names))
+    if len(known) < len(names):
+        place = {name: k for k, name in enumerate(known)}
+        codes = np.array([place[name] for name in names])[codes]
+    return grouping(segment, codes, known, most)
+
+
+def _as_text(lake: Lake, day: date, segment: str) -> tuple[NDArray[np.integer], list[str | None]]:
+    """A column that holds something else than text, in the words of SQL."""
+    query = _query("segment.sql").replace("{column}", _identifier(segment))
+    encoded = lake.sql(query, {"day": day})["value"].combine_chunks().dictionary_encode("encode")
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    codes: NDArray[np.integer] = encoded.indices.to_numpy(zero_copy_only=False)
+    return codes, encoded.dictionary.to_pylist()
 
 
 def _rows(
