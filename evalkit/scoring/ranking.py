@@ -214,7 +214,8 @@ def chunks_inputs(
             # Nothing but stop words is asked ("What is it?"): only meaning can tell.
             row[2:] = 0.5
         elif not (
-            question.known.isdisjoint(chunk.counts) and chunk.roots.isdisjoint(question.roots)
+            chunk.counts.keys().isdisjoint(question.known)
+            and chunk.roots.isdisjoint(question.roots)
         ):
             row[2:] = _by_words(question, chunk, total)
     return found

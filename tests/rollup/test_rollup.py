@@ -168,3 +168,43 @@ def test_histograms_of_days_add_up(tmp_path):
     rollup(settings(), lake, DAY, METRICS)
     cells = daily(lake)["groundedness", "all", "all"]["histogram"]
     assert [(cell["bin"], cell["count"]) for cell in cells] == [(0, 1), (11, 2), (21, 1)]
+
+
+def test_scores_in_any_order_and_with_gaps_give_the_figures_of_their_rows(tmp_path) -> None:
+    rows = [{"interaction_id": f"i{k}", "route": f"/r{k % 2}"} for k in (3, 1, 4, 0, 2)]
+    scored = [score(f"i{k}", groundedness=k / 10, failed=float(k % 2)) for k in range(5)]
+    figures = []
+    for name, stored in (
+        ("same", [scored[k] for k in (3, 1, 4, 0, 2)]),
+        ("other", scored),
+        ("gap", scored[1:]),
+    ):
+        lake = Lake(str(tmp_path / name))
+        fill(lake, rows, stored)
+        rollup(settings(), lake, DAY, METRICS)
+        figures.append(daily(lake))
+    assert figures[0] == figures[1]
+    whole, gap = (part["groundedness", "route", "/r0"] for part in figures[1:])
+    assert (whole["n_scored"], gap["n_scored"], gap["n_eligible"]) == (3, 2, 3)
+    assert gap["mean"] == pytest.approx(0.3)
+
+
+def test_a_segment_that_is_no_text_is_named_as_sql_names_it(tmp_path) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    cut = [True, None, False]
+    rows = [{"interaction_id": f"i{k}", "truncated": value} for k, value in enumerate(cut)]
+    fill(lake, rows, [score(f"i{k}") for k in range(3)])
+    rollup(settings(segments=["truncated"]), lake, DAY, METRICS)
+    names = {name for _, segment, name in daily(lake) if segment == "truncated"}
+    assert names == {"true", "false", "(none)"}
+
+
+def test_what_is_really_called_none_counts_with_what_is_missing(tmp_path) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    routes = ["(none)", None, "/ask"]
+    rows = [{"interaction_id": f"i{k}", "route": route} for k, route in enumerate(routes)]
+    fill(lake, rows, [score(f"i{k}") for k in range(3)])
+    rollup(settings(), lake, DAY, METRICS)
+    found = daily(lake)
+    assert found["groundedness", "route", "(none)"]["n"] == 2
+    assert found["groundedness", "route", "/ask"]["n"] == 1

@@ -1,8 +1,11 @@
 """What counts as a word, and which words are equal."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from evalkit.text.tokens import content_words, ngrams, stem, tokens, words
+from evalkit.text import tokens as tokens_module
+from evalkit.text.tokens import content_words, fold, ngrams, stem, tokens, words
 
 
 @pytest.mark.parametrize(
@@ -43,3 +46,17 @@ def test_ngrams() -> None:
     assert list(ngrams(["a"], 2)) == []
     with pytest.raises(ValueError, match="at least 1"):
         ngrams(["a"], 0)
+
+
+@given(st.text(st.characters(codec="ascii")) | st.text("aB9's.,- ’é", max_size=40))
+def test_words_are_the_folded_matches(text: str) -> None:
+    pattern = tokens_module._ASCII if text.isascii() else tokens_module._ANY
+    expected = [(fold(m[0]), m.start(), m.end()) for m in pattern.finditer(text)]
+    assert [tuple(token) for token in tokens(text)] == expected
+    assert words(text) == [word for word, _, _ in expected]
+
+
+def test_a_word_of_a_megabyte_is_not_kept() -> None:
+    kept = tokens_module._fold.cache_info().currsize
+    assert fold("X" * 1_000_000) == "x" * 1_000_000
+    assert tokens_module._fold.cache_info().currsize == kept
