@@ -371,11 +371,18 @@ def labels_import(
 
 
 @labels.command("refit")
-def labels_refit(config: Config = _CONFIG, as_json: Json = False) -> None:
-    """Fit the hallucination model to the labels; kept, for the nights to come, only if it is better."""
-    from evalkit import night
+def labels_refit(
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="Whose model; again for several, all that learn without it."),
+    ] = None,
+    config: Config = _CONFIG,
+    as_json: Json = False,
+) -> None:
+    """Fit models to the labels; each is kept, for the nights to come, only if it is better."""
+    from evalkit import night, scoring
 
-    terminal.labels_refitted(night.refit(load(config)), as_json)
+    terminal.labels_refitted(night.refit(load(config), metric or list(scoring.LEARNING)), as_json)
 
 
 def _lake(config: Path, lake: Path | None):  # type: ignore[no-untyped-def]  # api is imported only when asked

@@ -460,30 +460,33 @@ def labels_exported(sheet: Sheet, file: Path, as_json: bool) -> None:
     console.print("  give it to someone, then: evalkit labels import FILE")
 
 
-def labels_refitted(found: Adaptation, as_json: bool) -> None:
-    """What a refit to labels came to."""
-    figures = {
-        "kept": found.is_better,
-        "labels": found.n,
-        "why": found.why,
-        "auroc_before": found.auroc_before,
-        "auroc_after": found.auroc_after,
-        "loss_before": found.loss_before,
-        "loss_after": found.loss_after,
-    }
+def labels_refitted(found: Sequence[Adaptation], as_json: bool) -> None:
+    """What refits to labels came to."""
     if as_json:
-        _json(_finite(figures))
+        figures = [
+            {
+                "model": one.model.name,
+                "kept": one.is_better,
+                "labels": one.n,
+                "why": one.why,
+                "auroc_before": one.auroc_before,
+                "auroc_after": one.auroc_after,
+                "loss_before": one.loss_before,
+                "loss_after": one.loss_after,
+            }
+            for one in found
+        ]
+        _json([_finite(each) for each in figures])
         return
     console = _out()
-    told = "Kept" if found.is_better else "Not kept, scores stay as they are"
-    console.print(f"{found.model.name}: {told}: {found.why}.")
-    if found.auroc_before is not None and found.auroc_after is not None:
-        console.print(
-            f"  AUROC on {found.n} labels: {found.auroc_before:.3f} before, "
-            f"{found.auroc_after:.3f} after (cross-validated)"
-        )
-    if found.is_better:
-        console.print("  Nights from now on use it, and say that the instrument changed.")
+    for one in found:
+        told = "Kept" if one.is_better else "Not kept, scores stay as they are"
+        console.print(f"{one.model.name}: {told}: {one.why}.")
+        if one.auroc_before is not None and one.auroc_after is not None:
+            console.print(
+                f"  AUROC on {one.n} labels: {one.auroc_before:.3f} before, "
+                f"{one.auroc_after:.3f} after (cross-validated)"
+            )
 
 
 def labels_imported(found: Imported, as_json: bool) -> None:
