@@ -366,6 +366,9 @@ def interaction(found: Mapping[str, Any], metrics: Mapping[str, Metric], as_json
         words = [answer[start:end] for start, end in sorted(set(whole))]
         if words:
             console.print(Text(safe("without support: " + " | ".join(words)), style="red"))
+        for span in evidence:
+            if span["metric"] == "retrieval_fault":
+                console.print(Text(safe(f"why it went wrong: {span['note']}"), style="red"))
     grid = Table(box=None, pad_edge=False, show_header=False)
     for name, meaning in metrics.items():
         if f"{name}__status" in scores:
