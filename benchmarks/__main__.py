@@ -42,6 +42,7 @@ def main() -> None:
         "--per-day", type=int, default=trends.PER_DAY, help="rows of each day of `trends`"
     )
     parser.add_argument("--workers", type=int, default=1, help="processes that score in `night`")
+    parser.add_argument("--threads", type=int, help="of the encoder in `night`")
     parser.add_argument(
         "--corpus", type=int, default=night.CORPUS, help="distinct chunks of `night`"
     )
@@ -86,6 +87,7 @@ def _kind(chosen: argparse.Namespace) -> night.Kind:
         new=chosen.new,
         workers=chosen.workers,
         corpus=chosen.corpus,
+        threads=chosen.threads,
     )
 
 

@@ -41,6 +41,7 @@ class Kind:
     new: float = 1.0
     workers: int = 1
     corpus: int = CORPUS
+    threads: int | None = None
 
     def __str__(self) -> str:
         scorers = "scorers without vectors" if self.cheap else f"all scorers, {self.precision}"
@@ -52,7 +53,7 @@ class Kind:
         """The configuration that it takes, for `Settings.model_validate`."""
         return {
             "sources": {"log": {"format": "jsonl", "path": "*.jsonl"}},
-            "encoder": {"precision": self.precision},
+            "encoder": {"precision": self.precision, "threads": self.threads},
             "scoring": {"verifier": self.verifier, "include": list(_CHEAP) if self.cheap else []},
             "engine": {"workers": self.workers},
             "ingest": {"look_back_days": 0},
