@@ -17,7 +17,7 @@ from evalkit.schema import TABLES, Table
 __all__ = ["Views"]
 
 #: What a query that may spill has before it does.
-_SPILL_FROM = "1GB"
+_SPILL_FROM = "512MB"
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
