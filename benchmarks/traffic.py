@@ -89,10 +89,13 @@ def rows(n: int, day: date, chunks: list[str], new: float = 1.0) -> Iterator[dic
     own = [[place[text] for text in story.chunks if text in place] for story in told]
     weights = list(accumulate(1 / (k + 1) ** _ZIPF for k in range(len(chunks))))
     places = range(len(chunks))
+    said: list[int] = []
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
     chance = random.Random(day.toordinal())
     for i in range(n):
-        text = i if chance.random() < new else chance.randrange(i + 1)
+        if not said or chance.random() < new:
+            said.append(i)
+        text = said[-1] if said[-1] == i else chance.choice(said)
         story = told[k := random.Random(text).randrange(len(told))]
         given = dict.fromkeys(own[k][:CHUNKS])
         while len(given) < CHUNKS:
