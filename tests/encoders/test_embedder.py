@@ -20,6 +20,7 @@ from evalkit.encoders import (
     open_embedder,
     processor,
 )
+from evalkit.encoders import embedder as embedder_module
 from evalkit.encoders.cache import VectorCache
 from evalkit.encoders.contract import Matrix
 from evalkit.errors import ConfigError, ModelError
@@ -120,3 +121,25 @@ def test_the_fingerprint_names_runtime_and_precision(tmp_path: Path) -> None:
     fingerprint = open_embedder(Settings(base=tmp_path)).fingerprint
     assert fingerprint.startswith("all-MiniLM-L6-v2-torch-fp32-")
     assert fingerprint == open_embedder(Settings(base=tmp_path / "elsewhere")).fingerprint
+
+
+def test_what_the_cache_gave_is_not_asked_of_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedder_module, "_AT_HAND_BYTES", 4 * 3 * 8)  # eight vectors
+    texts = [f"text {i}" for i in range(40)]
+    path = tmp_path / "c.sqlite"
+    with Embedder("f", 3, Counting, VectorCache(path, "f", 3)) as first:
+        wanted = first.embed(texts)
+    cache = VectorCache(path, "f", 3)
+    asked: list[bytes] = []
+    get = cache.get
+    monkeypatch.setattr(cache, "get", lambda keys: asked.extend(keys) or get(keys))
+    with Embedder("f", 3, Counting, cache) as embedder:
+        assert embedder.embed(texts[:3]).tolist() == embedder.embed(texts[:3]).tolist()
+        assert len(asked) == 3
+        for _ in range(2):  # more than stays at hand
+            assert embedder.embed(texts).tolist() == wanted.tolist()
+        assert len(asked) > len(texts)
+        assert embedder.stats.encoded == 0
+        assert len(embedder._at_hand._new) + len(embedder._at_hand._old) <= 8
