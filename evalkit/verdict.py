@@ -76,12 +76,23 @@ def _counts(lake: Lake, day: date) -> dict[str, int]:
 
 
 def _coverage(lake: Lake, day: date) -> dict[str, float | None]:
-    rows = lake.read(DAILY, day, day, ["metric", "segment", "n_eligible", "n_scored"]).to_pylist()
+    names = ["metric", "segment", "n_eligible", "n_scored", "n_represented"]
+    rows = lake.read(DAILY, day, day, names).to_pylist()
     return {
-        row["metric"]: row["n_scored"] / row["n_eligible"] if row["n_eligible"] else None
+        row["metric"]: _covered(row)
         for row in sorted(rows, key=lambda row: str(row["metric"]))
         if row["segment"] == "all"
     }
+
+
+def _covered(row: dict[str, Any]) -> float | None:
+    """The share of eligible rows that a figure stands for: those with a value, and those that a budget left
+    out and that it is estimated for. None where there are none, or the budget was for no figure at all: that was
+    asked for, and the page says so."""
+    eligible, stands_for = row["n_eligible"], row["n_represented"]
+    if not eligible or stands_for == 0:
+        return None
+    return float(min(row["n_scored"] if stands_for is None else stands_for, eligible) / eligible)
 
 
 def _incomplete(

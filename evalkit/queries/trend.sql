@@ -5,7 +5,7 @@ SELECT
     n,
     n_eligible,
     n_scored,
-    n_scored / nullif(n_eligible, 0) AS coverage,
+    coalesce(least(n_represented, n_eligible), n_scored) / nullif(n_eligible, 0) AS coverage,
     mean,
     lower,
     upper,

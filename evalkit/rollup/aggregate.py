@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from evalkit.metrics import Metric
 from evalkit.stats.histograms import Scale, bins, edges
 from evalkit.stats.intervals import mean_interval_many, wilson_many
+from evalkit.stats.sampling import Sample
 
 __all__ = ["QUANTILES", "Column", "Figures", "Grouping", "figures", "grouping", "prepare"]
 
@@ -52,6 +53,8 @@ class Column:
         bin: int64 [scored], the fixed bin of each.
         order: int64 [scored], the order that sorts `values`.
         eligible: bool [rows], which rows the metric applies to.
+        sample: where a budget left rows unscored, how the others were drawn; None: all that can be is
+            scored.
     """
 
     metric: Metric
@@ -61,6 +64,7 @@ class Column:
     bin: Counts
     order: Counts
     eligible: NDArray[np.bool_]
+    sample: Sample | None = None
 
 
 @dataclass(frozen=True)
@@ -97,13 +101,19 @@ def grouping(
     return Grouping(segment, [names[i] for i in kept], placed, sizes[kept].astype(np.int64))
 
 
-def prepare(metric: Metric, values: Vector, eligible: NDArray[np.bool_]) -> Column:
+def prepare(
+    metric: Metric,
+    values: Vector,
+    eligible: NDArray[np.bool_],
+    sample: Sample | None = None,
+) -> Column:
     """What all groupings of a metric share.
 
     Args:
         metric: for its scale.
         values: float64 [rows]; NaN where a row has none.
         eligible: bool [rows].
+        sample: how rows were drawn, where a budget left some unscored.
     """
     rows = np.flatnonzero(np.isfinite(values))
     kept = values[rows]
@@ -118,14 +128,15 @@ def prepare(metric: Metric, values: Vector, eligible: NDArray[np.bool_]) -> Colu
     where = np.searchsorted(cuts, kept, side="right").astype(np.int64)
     where[kept <= cuts[0]] = 0
     order = np.argsort(kept, kind="stable")
-    return Column(metric, rows, kept, level, where, order, eligible)
+    return Column(metric, rows, kept, level, where, order, eligible, sample)
 
 
 def figures(column: Column, group: Grouping) -> Figures:
     """Aggregate one metric by one grouping.
 
     Mean and sample variance by two passes; quantiles exact, interpolated linearly between rows;
-    intervals at 95 %: Wilson for shares, else Student's t within the metric's bounds.
+    intervals at 95 %: Wilson for shares, else Student's t within the metric's bounds. Where a budget
+    left rows unscored, they are `estimated`'s.
     """
     k = len(group.values)
     codes = group.codes[column.rows]

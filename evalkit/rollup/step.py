@@ -17,6 +17,7 @@ from evalkit.errors import LakeError
 from evalkit.lake import Lake
 from evalkit.metrics import Metric
 from evalkit.rollup.aggregate import Column, Figures, Grouping, figures, grouping, prepare
+from evalkit.rollup.estimated import Estimates, samples
 from evalkit.rollup.rates import NO_VALUE, Place, Rate, rates
 from evalkit.schema import DAILY
 
@@ -27,6 +28,8 @@ _CELLS = 8_000_000
 #: Sums in another order, or other vector instructions, differ in the last bits; these digits do
 #: not.
 _DIGITS = 12
+#: NULL where nothing had to be estimated.
+_ESTIMATED_COLUMNS = {"n_represented", "n_effective"}
 _RATE_COLUMNS = ("rate", "rate_lower", "rate_upper", "n_labels", "rate_from", "rate_basis")
 
 
@@ -74,6 +77,9 @@ def rollup(settings: Settings, lake: Lake, day: date, metrics: dict[str, Metric]
 
     Beside the figures of the day stand, for metrics and segments with labels, the rates of the window that ends with it
     (`rollup/rates.py`).
+
+    Of a day that was scored under a budget, metrics that need models are estimated from the rows that were drawn
+    (`rollup/estimated.py`): `n_scored` counts these, `n_represented` the rows that the figures stand for.
     """
     known = set(lake.sql("SELECT * FROM scores LIMIT 0").schema.names)
     chosen = [metrics[name] for name in sorted(metrics) if {name, f"{name}__status"} <= known]
@@ -83,8 +89,15 @@ def rollup(settings: Settings, lake: Lake, day: date, metrics: dict[str, Metric]
     if interactions:
         known_rates = rates(settings, lake, day, chosen)
         for column in _columns(lake, day, chosen, interactions):
+            estimates = None if column.sample is None else Estimates(column, column.sample)
             parts += [
-                _rows(day, column.metric, group, figures(column, group), known_rates)
+                _rows(
+                    day,
+                    column.metric,
+                    group,
+                    figures(column, group) if estimates is None else estimates.figures(group),
+                    known_rates,
+                )
                 for group in groups
             ]
     table = pa.concat_tables(parts) if parts else DAILY.empty()
@@ -118,6 +131,7 @@ def _groups(settings: Settings, lake: Lake, day: date) -> list[Grouping]:
 
 def _columns(lake: Lake, day: date, metrics: list[Metric], rows: int) -> Iterator[Column]:
     step = max(1, _CELLS // rows)
+    drawn = samples(lake, day)
     part = _query("values_column.sql")
     for start in range(0, len(metrics), step):
         some = metrics[start : start + step]
@@ -135,7 +149,8 @@ def _columns(lake: Lake, day: date, metrics: list[Metric], rows: int) -> Iterato
         for metric in some:
             values = found[metric.name].cast(pa.float64()).to_numpy(zero_copy_only=False)
             eligible = found[f"{metric.name}__status"].to_numpy(zero_copy_only=False)
-            yield prepare(metric, values, eligible.astype(np.bool_))
+            sample = drawn.of(metric, values) if metric.name in drawn.metrics else None
+            yield prepare(metric, values, eligible.astype(np.bool_), sample)
 
 
 def _rows(
@@ -158,6 +173,8 @@ def _rows(
     }
     for name, values in found.floats.items():
         columns[name] = pa.array([_rounded(v) for v in values], pa.float64())
+    for name in _ESTIMATED_COLUMNS - set(columns):
+        columns[name] = pa.nulls(k, pa.float64())
     mine = [known_rates.get((metric.name, group.segment, value)) for value in group.values]
     for name, stored in zip(_RATE_COLUMNS, zip(*map(_stored, mine), strict=True), strict=True):
         columns[name] = pa.array(stored, DAILY.schema.field(name).type)

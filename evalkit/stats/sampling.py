@@ -3,6 +3,7 @@ makes a row worth drawing is decided elsewhere."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,14 +83,16 @@ class Sample:
     Attributes:
         value: float64 [n], NaN where a row has none or was not drawn.
         cheap: float64 [n], what is known of every row; NaN where nothing is.
-        probability: float64 [n] in (0, 1], how likely each row was to be drawn.
+        probability: float64 [n] in (0, 1], how likely each row was to be drawn; 0 where it never could be.
         drawn: bool [n].
+        open: bool [n], rows that were not drawn and of which only that would have told.
     """
 
     value: Vector
     cheap: Vector
     probability: Vector
     drawn: Flags
+    open: Flags
 
     @property
     def certain(self) -> Flags:
@@ -97,15 +100,38 @@ class Sample:
         found: Flags = self.probability >= 1
         return found
 
-    def frame(self) -> Flags:
-        """Of the rows that are not certain those that the figure may apply to, bool [n].
+    @property
+    def is_exact(self) -> bool:
+        """Whether what is known of every row says to which rows the figure applies."""
+        known = np.isfinite(self.cheap)
+        unforeseen = ~self.certain & self.drawn & ~known & np.isfinite(self.value)
+        return not bool((self.open & ~known).any() or unforeseen.any())
 
-        Where what is known of every row says exactly to which the figure applies, these; where a
-        drawn row has a value of which it said that there is none, all.
+    def frame(self) -> Flags:
+        """Of the rows that are not certain those that the figure may apply to, bool [n]."""
+        found: Flags = ~self.certain
+        return found & np.isfinite(self.cheap) if self.is_exact else found
+
+    def count(self, flags: Flags, codes: NDArray[np.integer], k: int) -> Vector:
+        """How many rows of each group have a flag that is known of drawn and of certain rows.
+
+        Args:
+            flags: bool [n].
+            codes: int [n], the group of each row, or k for none.
+            k: how many groups.
+        Returns:
+            float64 [k]; the mean flag of drawn rows, weighted by 1 / p, times the number of rows.
         """
         open_ = ~self.certain
-        surprising = open_ & self.drawn & np.isnan(self.cheap) & np.isfinite(self.value)
-        return open_ if surprising.any() else open_ & np.isfinite(self.cheap)
+        w = np.where(open_ & self.drawn, 1 / np.where(self.drawn, self.probability, 1.0), 0.0)
+
+        def by_group(rows: Vector | Flags) -> Vector:
+            sums = np.bincount(codes, weights=rows, minlength=k + 1)[:k]
+            return sums.astype(np.float64)
+
+        total = by_group(w)
+        share = np.divide(by_group(w * flags), total, out=np.zeros(k), where=total > 0)
+        return by_group(flags & ~open_) + share * by_group(open_)
 
 
 def predictions(sample: Sample) -> tuple[Vector, Vector]:
@@ -214,10 +240,11 @@ def summarise(
     has, valued = np.isfinite(sample.cheap), np.isfinite(sample.value)
     y = np.where(valued, sample.value, 0.0)
     taken = frame & sample.drawn
-    w = np.where(taken, 1 / sample.probability, 0.0)
+    w = np.where(taken, 1 / np.where(taken, sample.probability, 1.0), 0.0)
 
     def by_group(rows: Vector | Flags) -> Vector:
-        found: Vector = np.bincount(codes, weights=rows, minlength=k + 1)[:k]
+        sums = np.bincount(codes, weights=rows, minlength=k + 1)[:k]
+        found: Vector = sums.astype(np.float64)
         return found
 
     n_frame, n_taken = by_group(frame), by_group(taken)
@@ -231,6 +258,7 @@ def summarise(
     total = total + g * by_group(w * u)
     count = by_group(whole | (frame & has)) + g * by_group(w * v)
     silent = (n_frame > 0) & (n_taken == 0) | ~(count > 0.5)
+    silent |= by_group(sample.open & (sample.probability <= 0)) > 0
     count = np.where(silent, np.nan, np.maximum(count, by_group(valued)))
     total = np.where(silent, np.nan, total)
     mean = total / count
@@ -281,9 +309,13 @@ def summarise(
 
 
 def _design(
-    e: Vector, w: Vector, probability: Vector, by_group: object, codes: NDArray[np.integer]
+    e: Vector,
+    w: Vector,
+    probability: Vector,
+    by_group: Callable[[Vector | Flags], Vector],
+    codes: NDArray[np.integer],
 ) -> Vector:
-    assert callable(by_group)
+    """Variance of a sum of residuals over drawn rows, by group."""
     n, total = by_group(w > 0), by_group(w)
     centre = np.divide(by_group(w * e), total, out=np.zeros(len(n)), where=total > 0)
     away = np.where(w > 0, e - np.append(centre, 0.0)[codes], 0.0)
