@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from evalkit.config import Settings
-from evalkit.lake import Lake
+from evalkit.lake import Lake, ledger
 from evalkit.queries import query
 from evalkit.schema import DAILY, LEDGER
 
@@ -24,7 +24,8 @@ class NightSummary:
 
     `status` is healthy, findings, degraded or failed; `reasons` says why in plain words. `counts` has received,
     accepted, duplicate, rejected and scored; `coverage` per metric the share of eligible rows that have a value
-    (None where no row was eligible); `findings` the open ones, what matters most first.
+    (None where no row was eligible); `findings` the open ones, what matters most first; `budget` says what a budget left
+    out, in one sentence.
     """
 
     day: date
@@ -33,6 +34,7 @@ class NightSummary:
     counts: dict[str, int] = field(default_factory=dict)
     coverage: dict[str, float | None] = field(default_factory=dict)
     findings: list[dict[str, Any]] = field(default_factory=list)
+    budget: str | None = None
 
     @property
     def exit_code(self) -> int:
@@ -67,7 +69,7 @@ def judge(settings: Settings, lake: Lake, day: date) -> NightSummary:
     else:
         status = "healthy"
     reasons = degraded + [finding["title"] for finding in alarming]
-    return NightSummary(day, status, reasons, counts, coverage, shown)
+    return NightSummary(day, status, reasons, counts, coverage, shown, _budget(lake, day))
 
 
 def _counts(lake: Lake, day: date) -> dict[str, int]:
@@ -83,6 +85,24 @@ def _coverage(lake: Lake, day: date) -> dict[str, float | None]:
         for row in sorted(rows, key=lambda row: str(row["metric"]))
         if row["segment"] == "all"
     }
+
+
+def _budget(lake: Lake, day: date) -> str | None:
+    """What a budget left out; None without one."""
+    row = lake.sql(query("budget_counts"), {"day": day}).to_pylist()[0]
+    n, drawn, spent = row["n"], row["drawn"], ledger.spent_on(lake, day)
+    if not n:
+        return None
+    if drawn == n:
+        return f"The budget sufficed: models read all {n:,} rows."
+    work = float(spent.get("work", 0))
+    share = f", {float(spent['read']) / work:.0%} of the work" if work else ""
+    left = (
+        "what needs them has no figure for the others"
+        if row["without_chance"]
+        else "figures of all rows are estimated from these, and their intervals say how surely"
+    )
+    return f"Within the budget models read {drawn:,} of {n:,} rows{share}; {left}."
 
 
 def _covered(row: dict[str, Any]) -> float | None:

@@ -85,9 +85,10 @@ class Estimates:
         """As `aggregate.figures`: means and totals by the difference estimator, quantiles and
         histograms of drawn rows by their weights."""
         column, sample, k = self._column, self._sample, len(group.values)
-        is_share = column.metric.unit == "share"
-        found = summarise(sample, self._predicted, group.codes, k, is_share=is_share)
-        floats = {
+        low, high = column.metric.bounds
+        is_bounded = (low, high) == (0.0, 1.0)
+        found = summarise(sample, self._predicted, group.codes, k, is_bounded=is_bounded)
+        floats: dict[str, Vector] = {
             "n_represented": np.round(np.nan_to_num(found.represented)),
             "n_effective": found.effective,
             "mean": found.mean,
@@ -99,7 +100,6 @@ class Estimates:
         if self._level is not None:
             level = summarise(*self._level, group.codes, k)
             floats["level_mean"], floats["level_variance"] = level.mean, level.variance
-        low, high = column.metric.bounds
         floats["lower"], floats["upper"] = (
             np.clip(found.lower, low, high),
             np.clip(found.upper, low, high),

@@ -65,7 +65,7 @@ class Spent:
     read: int
     tokens_per_second: float | None
     searches: bool
-    metrics: tuple[str, ...] = ()
+    metrics: tuple[str, ...]
 
     def __str__(self) -> str:
         if self.drawn == self.rows:
@@ -168,7 +168,16 @@ def spent(
     seconds = sum(one.seconds for one in done)
     rest = max(seconds - drawn * a_row, seconds / 5)
     rate = chosen.drawn / rest if chosen.drawn >= _ENOUGH_TOKENS and rest > 0 else None
-    return Spent(allowance, len(chosen.is_drawn), drawn, chosen.work, chosen.drawn, rate, searches)
+    return Spent(
+        allowance,
+        len(chosen.is_drawn),
+        drawn,
+        chosen.work,
+        chosen.drawn,
+        rate,
+        searches,
+        tuple(metrics),
+    )
 
 
 def corpus_work(corpus: SharedCorpus, embedder: Embedder, allowance: float) -> int | None:

@@ -18,16 +18,17 @@ __all__ = ["Candidates", "Chosen", "choose", "rarity"]
 Vector = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-#: What every row is worth, whatever is known of it: the floor of random sampling. At most
-#: `_UNSURE` + `_NEW` + 1 comes to it.
-_FLOOR = 0.5
+#: What every row is worth, whatever is known of it: the floor of random sampling. At most so much
+#: comes to it for doubt, for texts that nobody has seen, and for rarity.
+_FLOOR = 1.0
 _UNSURE = 1.0
 _NEW = 0.25
-#: Below so many rows a value of a segment is rare: all of it is wanted.
+_RARITY = 0.5
+#: Below so many rows a value of a segment is rare.
 _RARE = 30
 #: A row's cost counts as at most so many times the usual one, and at least as a part of it: weights
-#: that differ more than about that fourfold cost more certainty than they save.
-_COST_RANGE = 8.0
+#: that differ much cost more certainty than they save.
+_COST_RANGE = 3.0
 #: Halvings of the search for a scale: more than float64 can tell apart.
 _HALVINGS = 80
 
@@ -73,14 +74,24 @@ class Chosen:
     drawn: int
 
 
-def rarity(columns: Iterable[Sequence[str | None]], n: int) -> Vector:
-    """How rare the rarest segment of each row is, float64 [n] in (0, 1]: 1 below 30 rows, else 30
+def rarity(
+    columns: Iterable[Sequence[str | None]], n: int, flags: Iterable[NDArray[np.bool_]] = ()
+) -> Vector:
+    """How rare the rarest thing about each row is, float64 [n] in [0, 1]: 1 below 30 rows, else 30
     over the number of its rows.
+
+    Args:
+        columns: segments, the value of each row.
+        n: how many rows.
+        flags: bool [n] each, what some rows have and others have not: metrics that apply.
 
     >>> rarity([["a"] * 60 + ["b"]], 61)[[0, 60]].tolist()
     [0.5, 1.0]
     """
     found = np.zeros(n)
+    for flag in flags:
+        size = max(int(flag.sum()), 1)
+        found = np.where(flag, np.maximum(found, min(1.0, _RARE / size)), found)
     for values in columns:
         names = np.array(["" if value is None else value for value in values], dtype=object)
         _, member, sizes = np.unique(names.astype(str), return_inverse=True, return_counts=True)
@@ -145,7 +156,7 @@ def _worth(candidates: Candidates, rare: Vector, part: Vector, whole: Counts) ->
     """What a row's reading tells, over the root of what it costs."""
     unsure = _joined(candidates.unsure)
     new = np.minimum(1.0, part / np.maximum(whole, 1))
-    told = _FLOOR + _UNSURE * unsure + _NEW * new + rare
+    told = _FLOOR + _UNSURE * unsure + _NEW * new + _RARITY * rare
     usual = float(np.median(part[part > 0]))
     cost = np.clip(part / usual, 1 / _COST_RANGE, _COST_RANGE)
     found: Vector = told / np.sqrt(cost)

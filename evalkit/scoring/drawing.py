@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from evalkit.config import Settings
 from evalkit.encoders import Embedder
@@ -31,7 +33,7 @@ __all__ = ["Drawing", "draw_rows"]
 
 _SLICE = 4_096
 #: A row to which none of the costly metrics applies: reading it tells next to nothing.
-_IDLE = -0.45
+_IDLE = -0.9
 
 
 class Drawing:
@@ -105,18 +107,25 @@ def draw_rows(
     judged = _judged(scoring)
     candidates, places = Candidates(), list[np.ndarray[Any, np.dtype[np.int64]]]()
     values: list[list[str | None]] = [[] for _ in segments]
+    needing = costly(scoring.scorers).values()
+    applies: dict[str, list[NDArray[np.bool_]]] = {m.name: [] for s in needing for m in s.metrics}
     for shard in shards:
         assert shard.draw is not None
         names = ["interaction_id", "cheap", *WORK.names]
         for part in _columns(shard.draw.survey, names):
             new = np.array([place not in standing for place in part["place"].to_pylist()])
             _gather(candidates, part.filter(pa.array(new)), judged, sum(map(len, places)))
+            for name, parts in applies.items():
+                known = pc.map_lookup(part["cheap"], name, "first").is_valid()
+                parts.append(known.to_numpy().astype(np.bool_)[new])
             places.append(part["place"].to_numpy()[new])
         for part in _columns(shard.rows, ["place", *segments]):
             new = np.array([place not in standing for place in part["place"].to_pylist()])
             for k, name in enumerate(segments):
                 values[k] += part.filter(pa.array(new))[name].cast(pa.string()).to_pylist()
-    chosen = choose(candidates, rarity(values, len(candidates.ids)), allowance, seed)
+    n = len(candidates.ids)
+    rare = rarity(values, n, (np.concatenate(parts) for parts in applies.values()))
+    chosen = choose(candidates, rare, allowance, seed)
     at = np.concatenate(places) if places else np.zeros(0, np.int64)
     for shard in shards:
         _write(shard, at, chosen, standing)

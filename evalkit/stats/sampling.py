@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from evalkit.stats.intervals import wilson_many
-
 __all__ = ["Sample", "Summary", "predictions", "proportional", "summarise", "systematic"]
 
 Vector = NDArray[np.float64]
@@ -21,8 +19,12 @@ Flags = NDArray[np.bool_]
 _FOLDS = 5
 #: With fewer drawn rows than this no slope is fitted.
 _LEAST_FOR_SLOPE = 20
-#: The variance that residuals show is drawn towards the one without a prediction as if by so many rows.
-_PRIOR_ROWS = 4.0
+#: A slope is drawn towards 0 as if by so many rows,
+_SLOPE_ROWS = 4.0
+#: and the variance that residuals show towards the one without a prediction by so many. Chosen by
+#: simulation on real scores (docs/budget.md): with fewer, a figure whose rare rows were not drawn is
+#: too sure of itself.
+_PRIOR_ROWS = 8.0
 
 
 def proportional(sizes: ArrayLike, scale: float) -> Vector:
@@ -181,7 +183,7 @@ def _line(x: Vector, y: Vector, weight: Vector, with_slope: bool) -> tuple[float
         return mean, 0.0, centre
     effective = 1 / float(share @ share)
     slope = float(share @ ((x - centre) * (y - mean))) / spread
-    return mean, slope * effective / (effective + _PRIOR_ROWS), centre
+    return mean, slope * effective / (effective + _SLOPE_ROWS), centre
 
 
 @dataclass(frozen=True)
@@ -214,7 +216,7 @@ def summarise(
     codes: NDArray[np.integer],
     k: int,
     *,
-    is_share: bool = False,
+    is_bounded: bool = False,
     level: float = 0.95,
 ) -> Summary:
     """Totals and means of groups of rows by the difference estimator.
@@ -224,7 +226,7 @@ def summarise(
         predicted: `predictions` of it.
         codes: int [n], the group of each row, or k for none.
         k: how many groups.
-        is_share: whether values are 0 and 1.
+        is_bounded: whether values lie in [0, 1].
         level: two-sided confidence.
 
     With values y, predictions m, drawn rows s and weights w = 1 / p, the total of a group is
@@ -233,8 +235,10 @@ def summarise(
     are summed as they are. Where rows turn out not to have a value, numerator and denominator are
     both estimated so. The variance is that of a fixed-size design of large entropy, n / (n - 1) sum
     of (1 - p) w^2 (e - mean e)^2 of the residuals e (Hájek 1964, Ann. Math. Stat. 35:1491), drawn
-    towards the one of y alone by the worth of four rows, since a few residuals may all be 0 by
-    chance. To it comes the variance that rows as such have, as for a day that was scored whole.
+    towards the one of y alone (within [0, 1] at least that of a rate of this height) by the worth of eight
+    rows, since a few residuals may all be near 0 by chance. To it comes the variance that rows as such
+    have, as for a day that was scored whole. The interval is Student's t, shifted outwards where the
+    residuals are skewed (Johnson 1978, JASA 73:536), and within [0, 1] at least Wilson's.
     """
     certain, frame = sample.certain, sample.frame()
     has, valued = np.isfinite(sample.cheap), np.isfinite(sample.value)
@@ -272,40 +276,76 @@ def summarise(
     plain = by_group(weight * y) / held
     squares = by_group(weight * np.where(valued, y - np.append(plain, 0.0)[codes], 0.0) ** 2)
     kish = held**2 / by_group(weight**2)
-    variance = squares / held * np.where(kish > 1, kish / (kish - 1), np.nan)
+    variance = (
+        squares / held * np.divide(kish, kish - 1, out=np.full(k, np.nan), where=kish > 1 + 1e-9)
+    )
     centre = np.append(np.nan_to_num(mean), 0.0)[codes]
     shown = _design(u - centre * v, w, sample.probability, by_group, codes)
     spread = valued * (y - centre)
     alone = _design(spread, w, sample.probability, by_group, codes)
-    if is_share:
+    if is_bounded:
         rate = (np.nan_to_num(total) + 0.5) / (np.nan_to_num(count) + 1)
         least = by_group(taken * (1 - sample.probability) * w * w) * rate * (1 - rate)
         alone = np.maximum(alone, np.where(weights > 0, least, 0.0))
     few = _PRIOR_ROWS / (n_taken + _PRIOR_ROWS)
     design = ((1 - few) * shown + few * alone) * g * g / count**2
     design = np.where(n_frame > 0, design, 0.0)
-    if is_share:
-        rate = np.clip(mean, 0.0, 1.0)
-        variance = np.where(np.isnan(variance), np.nan, np.maximum(variance, rate * (1 - rate)))
     rows = variance / count
     effective = np.divide(variance, rows + design, out=np.minimum(kish, count), where=variance > 0)
     effective = np.where(silent, np.nan, np.minimum(effective, count))
-    if is_share:
-        hits = np.clip(mean, 0, 1) * effective
-        lower, upper = wilson_many(
-            np.nan_to_num(np.minimum(hits, effective)), np.nan_to_num(effective), level
+    # Satterthwaite (1946), Biometrics Bulletin 2:110.
+    df = (rows + design) ** 2 / (
+        rows**2 / np.maximum(count - 1, 1) + design**2 / np.maximum(n_taken - 1, 1) + 1e-300
+    )
+    t = stats.t.ppf(0.5 + level / 2, np.maximum(np.nan_to_num(df, nan=1.0), 1.0))
+    error = np.sqrt(rows + design)
+    third = _third(u - centre * v, w, sample.probability, by_group, codes) * (g / count) ** 3
+    skewness = np.divide(third, error**3, out=np.zeros(k), where=error > 0)
+    shift = np.clip(skewness * (2 * t * t + 1) / 6, -t, t)
+    lower, upper = (
+        mean - error * (t - np.minimum(shift, 0)),
+        mean + error * (t + np.maximum(shift, 0)),
+    )
+    if is_bounded:
+        least, most = _wilson(mean, rows + design, effective, t)
+        lower, upper = (
+            np.minimum(np.maximum(lower, 0.0), least),
+            np.maximum(np.minimum(upper, 1.0), most),
         )
-    else:
-        spread_of_mean = np.sqrt(rows + design)
-        # Satterthwaite (1946), Biometrics Bulletin 2:110.
-        df = (rows + design) ** 2 / (
-            rows**2 / np.maximum(count - 1, 1) + design**2 / np.maximum(n_taken - 1, 1) + 1e-300
-        )
-        half = stats.t.ppf(0.5 + level / 2, np.maximum(np.nan_to_num(df, nan=1.0), 1.0))
-        lower, upper = mean - half * spread_of_mean, mean + half * spread_of_mean
     unsure = silent | ((n_frame > 0) & (n_taken < 2)) | np.isnan(variance)
     lower, upper = np.where(unsure, np.nan, lower), np.where(unsure, np.nan, upper)
     return Summary(count, total, mean, variance, design, effective, lower, upper, weight)
+
+
+def _third(
+    e: Vector,
+    w: Vector,
+    probability: Vector,
+    by_group: Callable[[Vector | Flags], Vector],
+    codes: NDArray[np.integer],
+) -> Vector:
+    """Third central moment of a sum of residuals over drawn rows, by group."""
+    total = by_group(w)
+    centre = np.divide(by_group(w * e), total, out=np.zeros(len(total)), where=total > 0)
+    away = np.where(w > 0, e - np.append(centre, 0.0)[codes], 0.0)
+    return by_group((1 - probability) * (w * away) ** 3)
+
+
+def _wilson(mean: Vector, variance: Vector, n: Vector, t: Vector) -> tuple[Vector, Vector]:
+    """Wilson's interval of a mean in [0, 1] with this variance: that of as many rows of 0 and 1 as have
+    it. It stays in [0, 1], and reaches further towards a half, where a mean may be whose rare rows
+    were not drawn."""
+    rate = np.clip(mean, 0.0, 1.0)
+    spread = rate * (1 - rate)
+    many = np.divide(
+        spread, variance, out=np.asarray(n, dtype=np.float64).copy(), where=variance > 0
+    )
+    many = np.where(spread > 0, many, n)
+    centre = (rate + t * t / (2 * many)) / (1 + t * t / many)
+    half = t * np.sqrt(spread / many + t * t / (4 * many * many)) / (1 + t * t / many)
+    lower = np.where(rate <= 0, 0.0, np.minimum(np.maximum(centre - half, 0.0), rate))
+    upper = np.where(rate >= 1, 1.0, np.maximum(np.minimum(centre + half, 1.0), rate))
+    return lower, upper
 
 
 def _design(
