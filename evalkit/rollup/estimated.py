@@ -89,7 +89,7 @@ class Estimates:
         is_bounded = (low, high) == (0.0, 1.0)
         found = summarise(sample, self._predicted, group.codes, k, is_bounded=is_bounded)
         floats: dict[str, Vector] = {
-            "n_represented": np.round(np.nan_to_num(found.represented)),
+            "n_represented": np.round(np.nan_to_num(found.represented)).astype(np.float64),
             "n_effective": found.effective,
             "mean": found.mean,
             "variance": found.variance,

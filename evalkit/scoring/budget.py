@@ -24,8 +24,8 @@ __all__ = ["Allowance", "Spent", "allowed", "budget_of", "corpus_work", "encoder
 _ENOUGH_TOKENS = 20_000
 #: The corpus is searched when what is missing of it takes no more of the allowance than this.
 _CORPUS_SHARE = 0.25
-#: Texts of the measurement, after as many to warm up.
-_MEASURED = 48
+#: Texts of the measurement, after some to warm up.
+_MEASURED, _WARM = 32, 4
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def corpus_work(corpus: SharedCorpus, embedder: Embedder, allowance: float) -> i
 def _measured(embedder: Embedder, clock: Callable[[], float]) -> float:
     """Tokens that the encoder reads in a second, by texts that ship with it."""
     lines = (files("evalkit.encoders") / "calibration.txt").read_text("utf-8").split("\n")
-    texts = [line for line in lines if line.strip()][: 2 * _MEASURED]
+    texts = [line for line in lines if line.strip()][: _MEASURED + _WARM]
     encoder = embedder.encoder
     encoder.encode(texts[_MEASURED:])
     began = clock()
