@@ -193,8 +193,8 @@ class Summary:
     Attributes:
         represented: rows that the figures stand for.
         total, mean, variance: of their values; `variance` is that of single rows.
-        design: the variance of the mean that comes from not having drawn every row.
-        effective: so many rows, all drawn, would tell the mean as well.
+        design: the variance of the mean that comes from not having drawn every row, at its most.
+        effective: so many rows, all drawn, would tell the mean as well, by the variance that is likely.
         lower, upper: 95 % interval of the mean, with the chance of which rows came as well.
         weight: float64 [n], what each row with a value counts for; 0 for the others.
     """
@@ -283,15 +283,16 @@ def summarise(
     shown = _design(u - centre * v, w, sample.probability, by_group, codes)
     spread = valued * (y - centre)
     alone = _design(spread, w, sample.probability, by_group, codes)
+    few = _PRIOR_ROWS / (n_taken + _PRIOR_ROWS)
+    scale = np.where(n_frame > 0, g * g / count**2, 0.0)
+    likely = ((1 - few) * shown + few * alone) * scale
     if is_bounded:
         rate = (np.nan_to_num(total) + 0.5) / (np.nan_to_num(count) + 1)
         least = by_group(taken * (1 - sample.probability) * w * w) * rate * (1 - rate)
         alone = np.maximum(alone, np.where(weights > 0, least, 0.0))
-    few = _PRIOR_ROWS / (n_taken + _PRIOR_ROWS)
-    design = ((1 - few) * shown + few * alone) * g * g / count**2
-    design = np.where(n_frame > 0, design, 0.0)
+    design = ((1 - few) * shown + few * alone) * scale
     rows = variance / count
-    effective = np.divide(variance, rows + design, out=np.minimum(kish, count), where=variance > 0)
+    effective = np.divide(variance, rows + likely, out=np.minimum(kish, count), where=variance > 0)
     effective = np.where(silent, np.nan, np.minimum(effective, count))
     # Satterthwaite (1946), Biometrics Bulletin 2:110.
     df = (rows + design) ** 2 / (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -33,14 +33,15 @@ def test_a_draw_has_the_size_that_its_probabilities_add_up_to(
     assert (systematic(probabilities, order, start) == drawn).all()
 
 
+@settings(deadline=None)
 @given(PROBABILITIES, st.integers(0, 2**32))
 def test_over_all_starts_each_row_is_drawn_as_often_as_its_probability(
     probabilities: list[float], seed: int
 ) -> None:
     order = np.random.default_rng(seed).permutation(len(probabilities))
-    starts = (np.arange(400) + 0.5) / 400
+    starts = (np.arange(200) + 0.5) / 200
     often = np.mean([systematic(probabilities, order, start) for start in starts], axis=0)
-    assert often == pytest.approx(np.array(probabilities), abs=6e-3)
+    assert often == pytest.approx(np.array(probabilities), abs=1.1e-2)
 
 
 def test_impossible_probabilities_are_refused() -> None:
