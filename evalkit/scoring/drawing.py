@@ -71,7 +71,7 @@ class Drawing:
         searches = searches or bool(chosen.is_drawn.all())
         self._found = (allowance, chosen, searches)
         return [
-            replace(shard, draw=replace(shard.draw, searches=searches))
+            replace(shard, draw=replace(shard.draw, is_chosen=True, searches=searches))
             for shard in shards
             if shard.draw is not None
         ]

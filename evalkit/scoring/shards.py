@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
@@ -49,12 +49,14 @@ class Draw:
         survey: the file of their cheap scores and of their work (`surveying`).
         choice: the file of `CHOICE`.
         budget: in seconds, as scores state it.
+        is_chosen: whether that was said already; before it the shard is only surveyed.
         searches: whether the corpus may be searched; it costs more than there is to spend otherwise.
     """
 
     survey: Path
     choice: Path
     budget: str
+    is_chosen: bool = False
     searches: bool = True
 
     @classmethod
@@ -215,11 +217,16 @@ class Worker:
     prices: PriceList
     threads: int
 
-    def __call__(self) -> ShardScorer:
+    def __call__(self) -> Callable[[Shard], object]:
+        settings, embedder, scoring = self.opened()
+        return ShardScorer(settings, scoring, embedder)
+
+    def opened(self) -> tuple[Settings, Embedder, Scoring]:
+        """What the process works with."""
         encoder = self.settings.encoder.model_copy(update={"threads": self.threads})
         settings = self.settings.model_copy(update={"encoder": encoder})
         embedder = open_embedder(settings)
-        return ShardScorer(settings, Scoring(settings, embedder, self.prices), embedder)
+        return settings, embedder, Scoring(settings, embedder, self.prices)
 
 
 def turns_of(rows: pa.Table) -> pa.Table:

@@ -22,9 +22,9 @@ from evalkit.scoring.budget import Spent, budget_of, encoder_of
 from evalkit.scoring.drawing import Drawing
 from evalkit.scoring.planning import DayPlan
 from evalkit.scoring.running import Scoring
-from evalkit.scoring.shards import Done, Shard, ShardScorer, Worker
+from evalkit.scoring.shards import Done, Shard, ShardScorer
 from evalkit.scoring.staging import Staging, staged
-from evalkit.scoring.surveying import Surveyed, Surveyor, SurveyWorker
+from evalkit.scoring.surveying import Both, BudgetWorker, Surveyed, Surveyor
 
 __all__ = ["Scored", "score"]
 
@@ -119,8 +119,7 @@ def score(
             done = _run(crew, task, plan.shards(), staging)
         else:
             shards = list[Shard]()
-            survey = _survey_task(settings, embedder, prices, crew)
-            surveys = list(crew.run(survey, _kept_in(plan.shards(), shards)))
+            surveys = list(crew.run(task, _kept_in(plan.shards(), shards)))
             drawing = Drawing(settings, lake, day, embedder, scoring)
             shards = drawing.draw(plan, shards, surveys)
             done = _run(crew, task, shards, staging)
@@ -162,24 +161,20 @@ def _kept_in(shards: Iterable[Shard], held: list[Shard]) -> Iterator[Shard]:
         yield shard
 
 
-def _survey_task(settings: Settings, embedder: Embedder, prices: PriceList, crew: Crew) -> Task:
-    """What workers do with a shard before a budget is spent."""
-    if crew.here:
-        return Task("survey", lambda: Surveyor(settings, embedder, prices))
-    text = repr(("survey", settings.fingerprint, str(settings.base)))
-    key = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Task(key, SurveyWorker(settings, prices))
-
-
 def _task(
     settings: Settings, scoring: Scoring, embedder: Embedder, prices: PriceList, crew: Crew
 ) -> Task:
     """What workers do with a shard: here with what is open already, elsewhere with their own."""
     if crew.here:
-        return Task(scoring.fingerprint, lambda: ShardScorer(settings, scoring, embedder))
+
+        def make() -> Both:
+            survey = Surveyor(settings, embedder, prices)
+            return Both(survey, ShardScorer(settings, scoring, embedder))
+
+        return Task(scoring.fingerprint, make)
     text = repr((scoring.fingerprint, settings.fingerprint, str(settings.base)))
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Task(key, Worker(settings, prices, _threads(settings)))
+    return Task(key, BudgetWorker(settings, prices, _threads(settings)))
 
 
 def _threads(settings: Settings) -> int:

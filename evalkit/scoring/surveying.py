@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from evalkit.config import Settings
-from evalkit.encoders import Embedder, open_embedder
+from evalkit.encoders import Embedder
 from evalkit.lake.slices import read_slices, write_slices
 from evalkit.prices import PriceList
 from evalkit.schema import SCORES_OF_A_BUDGET
@@ -18,11 +18,11 @@ from evalkit.scoring import calibration
 from evalkit.scoring.batch import Batch
 from evalkit.scoring.cheap import CheapTier
 from evalkit.scoring.running import Around
-from evalkit.scoring.shards import Shard, turns_of
+from evalkit.scoring.shards import Done, Shard, ShardScorer, Worker, turns_of
 from evalkit.scoring.turns import Turns
 from evalkit.scoring.work import WORK, work_of
 
-__all__ = ["SurveyWorker", "Surveyed", "Surveyor"]
+__all__ = ["Both", "BudgetWorker", "Surveyed", "Surveyor"]
 
 _CHEAP = next(column.field() for column in SCORES_OF_A_BUDGET if column.name == "cheap")
 
@@ -81,12 +81,25 @@ class Surveyor:
         return found
 
 
+class Both:
+    """Surveys shards whose rows are not chosen yet, and scores the others, with one embedder."""
+
+    def __init__(self, survey: Surveyor, score: ShardScorer) -> None:
+        self._survey = survey
+        self._score = score
+
+    def __call__(self, shard: Shard) -> Surveyed | Done:
+        """What is to be done with a shard next."""
+        chosen = shard.draw is None or shard.draw.is_chosen
+        return self._score(shard) if chosen else self._survey(shard)
+
+
 @dataclass(frozen=True)
-class SurveyWorker:
-    """Makes a `Surveyor` in a process of its own."""
+class BudgetWorker(Worker):
+    """Makes a `Both` in a process of its own."""
 
-    settings: Settings
-    prices: PriceList
-
-    def __call__(self) -> Surveyor:
-        return Surveyor(self.settings, open_embedder(self.settings), self.prices)
+    def __call__(self) -> Both:
+        settings, embedder, scoring = self.opened()
+        return Both(
+            Surveyor(settings, embedder, self.prices), ShardScorer(settings, scoring, embedder)
+        )
