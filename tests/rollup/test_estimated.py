@@ -166,3 +166,24 @@ def test_detection_counts_a_night_as_the_rows_that_would_tell_as_much(
         rows = lakes[name].read(DAILY, DAY, DAY)
         series = by_key(rows, {"groundedness": "unit"})["groundedness", "all", "all"]
         assert series.n.tolist() == [daily(lakes[name])["groundedness", "all"][column]]
+
+
+def test_without_money_there_is_no_figure_and_no_alarm(tmp_path: Path) -> None:
+    """Rows that cost nothing were read; they are not like the others, which never could be."""
+    traffic, lake = Traffic(), Lake(str(tmp_path / "lake"))
+    traffic.fill(lake, 3)
+    stored = lake.read(SCORES, DAY, DAY).to_pylist()
+    for row in stored:
+        row["probability"] = 1.0 if row["is_drawn"] else None
+    schema = scores_schema([(m, "") for m in METRICS], under_budget=True)
+    rows = [{name: row[name] for name in schema.names} for row in stored]
+    lake.replace(SCORES, DAY, pa.Table.from_pylist(rows, schema))
+    rollup(settings(), lake, DAY, METRICS)
+    row = daily(lake)["groundedness", "all"]
+    assert (row["mean"], row["p50"], row["histogram"], row["n_represented"]) == (None, None, [], 0)
+    assert row["n_scored"] > 0
+    summary = judge(settings(), lake, DAY)
+    assert summary.coverage["groundedness"] is None
+    assert not [reason for reason in summary.reasons if "score" in reason]
+    assert summary.budget is not None
+    assert "no figure for the others" in summary.budget

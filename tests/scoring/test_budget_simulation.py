@@ -27,7 +27,7 @@ from evalkit.stats.sampling import Sample, predictions, summarise
 from tests.night.sample import configured
 from tests.scoring.rows import PRICES
 
-FIRST, NIGHTS, DRAWS = date(2026, 10, 24), 8, 100
+FIRST, NIGHTS, DRAWS = date(2026, 10, 24), 4, 100
 SEGMENTS = ("app", "route", "model", "prompt_version", "provider")
 
 
@@ -45,6 +45,7 @@ def traffic(base: Path) -> Lake:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_quarter_of_the_work_tells_what_all_of_it_tells(
     tmp_path: Path, embedder: Embedder
 ) -> None:
