@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 SERVICES := .services
 OUT := out
 
-.PHONY: run setup test test-slow services ray check format bench clean
+.PHONY: run setup test test-slow services ray others check format bench clean
 
 run: $(STAMP)  ## all nights of the sample traffic; prints where the newest page is
 	@mkdir -p $(OUT)
@@ -55,6 +55,14 @@ format: $(STAMP)
 
 bench: $(STAMP)  ## benchmarks: ratios against named baselines, measured in one run
 	$(BIN)/python -m benchmarks
+
+# 2 GB: what `python -m benchmarks others` compares with, each with the pins that make it importable
+others: .others/evidently/.installed .others/ragas/.installed  ## Evidently and Ragas, for benchmarks alone
+
+.others/%/.installed: benchmarks/elsewhere/%.txt
+	$(PYTHON) -m venv .others/$*
+	.others/$*/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 clean:
 	rm -rf $(OUT) dist build

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from benchmarks import encoders, ingest, night, reading, tiers
+from benchmarks import encoders, ingest, night, others, reading, tiers
 from benchmarks.measure import Row, machine
 
 ALL: dict[str, Callable[[], Iterator[Row]]] = {
     "encoders": encoders.measure,
     "ingest": ingest.measure,
     "night": night.measure,
+    "others": others.measure,
     "reading": reading.measure,
     "tiers": tiers.measure,
 }

@@ -40,8 +40,10 @@ _NAMED = {
     "langfuse": "langfuse_observations.jsonl",
 }
 #: What has to differ from call to call: ids in hexadecimal, the provider's ids, people, conversations, times.
+#: A prompt's fingerprint is none of these: with one for each call, every call would have a prompt of its own.
 _IDS = re.compile(
-    r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|\b(?=[0-9]*[a-f])[0-9a-f]{16,32}\b"
+    r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"
+    r"|(?<!fingerprint\": \")\b(?=[0-9]*[a-f])[0-9a-f]{16,32}\b"
 )
 _CLOCK = re.compile(r"(2026-11-22[T ])02:14")
 _STAMP = re.compile(r"20261122T0214")

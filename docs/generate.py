@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import click
 import typer
 
+from evalkit.capacity import Assumptions, plan
 from evalkit.cli import app
 from evalkit.config import Settings, SourceSettings
 from evalkit.schema import TABLES
 from evalkit.scoring import select
 
 HERE = Path(__file__).parent
+#: Tokens that one core embeds in int8, as docs/speed.md has it.
+INT8_TOKENS = 9_800
 MADE = "<!-- Made by docs/generate.py from the code; edit there. -->\n"
 
 
@@ -102,6 +106,71 @@ def commands() -> str:
     return "\n".join(["# Command line\n", MADE, *_helps(root, context)])
 
 
+def capacity() -> str:
+    """What nights of several sizes need."""
+    sizes = [100_000, 10_000_000, 1_000_000_000]
+    ways = {
+        "bf16": Assumptions(),
+        "int8": Assumptions(tokens_per_second=INT8_TOKENS),
+        "bf16 and the verifier": Assumptions(verifier=1),
+    }
+    parts = [
+        "# What a night needs\n",
+        MADE,
+        "`evalkit plan --rows 10M` counts the work of a night and divides it by what one core does:\n",
+        "| interactions a night | encoder | core hours | machines of 16 cores for 4 hours | USD a night "
+        "| lake grows by |\n|---|---|---|---|---|---|",
+    ]
+    for rows in sizes:
+        for way, given in ways.items():
+            found = plan(rows, given)
+            parts.append(
+                f"| {rows:,} | {way} | {found.core_hours:,.1f} | {found.machines:,} "
+                f"| {found.usd:,.2f} | {found.lake_bytes / 1e9:,.1f} GB |"
+            )
+    parts.append(f"\n{_chart(ways)}")
+    parts.append(
+        "The work is linear in the rows, and so is the cost. A chunk that was embedded before costs\n"
+        "nothing: `repeated` decides more than any other assumption. `evalkit plan --observed` takes the\n"
+        "traffic (chunks, repetition, lengths) from the newest day of your own lake; every other\n"
+        "assumption is changed with `--set NAME=VALUE`.\n"
+    )
+    parts.append("| assumption | value | meaning |\n|---|---|---|")
+    parts += [
+        f"| `{one.name}` | {one.default:,g} | {one.metadata['about']} |"
+        for one in fields(Assumptions)
+    ]
+    parts.append(
+        f"\nSpeeds are of one core of a shared machine with AVX-512, bf16 and VNNI ([speed.md](speed.md)); int8 embeds\n"
+        f"{INT8_TOKENS:,g} tokens a second. On a processor with AVX2 alone take half. No GPU was measured: with one, give\n"
+        "its rate (`--set tokens_per_second=... --set cores=1`) and its price. Machines work as\n"
+        "[scale.md](scale.md) says; 1 B interactions in one `day` were never run, the figures are arithmetic on\n"
+        "what was measured on one machine.\n"
+    )
+    return "\n".join(parts)
+
+
+def _chart(ways: dict[str, Assumptions]) -> str:
+    """USD a night against interactions, as GitHub draws it."""
+    steps = [n * 10_000_000 for n in range(11)]
+    lines = [
+        "line [0, " + ", ".join(f"{plan(rows, given).usd:.2f}" for rows in steps[1:]) + "]"
+        for given in ways.values()
+    ]
+    axis = ", ".join(f'"{rows // 1_000_000} M"' for rows in steps)
+    title = "USD a night (from above: verifier, bf16, int8)"
+    return "\n".join(
+        [
+            "```mermaid",
+            "xychart-beta",
+            f'  title "{title}"',
+            f"  x-axis [{axis}]",
+            *(f"  {line}" for line in lines),
+            "```\n",
+        ]
+    )
+
+
 def _helps(group: click.Command, context: click.Context) -> Iterator[str]:
     """The help of each verb of a group, and of the verbs below it."""
     for name in group.list_commands(context):  # type: ignore[attr-defined]  # only groups get here
@@ -127,6 +196,7 @@ PAGES = {
     "configuration.md": configuration,
     "metrics.md": metrics,
     "commands.md": commands,
+    "capacity.md": capacity,
 }
 
 

@@ -233,6 +233,39 @@ def doctor(config: Config = _CONFIG, as_json: Json = False) -> None:
 
 
 @app.command()
+def plan(
+    rows: Annotated[str, typer.Option(help="Interactions a night: 100k, 10M, 1B.", metavar="N")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change an assumption; again for more.", metavar="NAME=VALUE"),
+    ] = None,
+    observed: Annotated[
+        bool, typer.Option("--observed", help="Take the traffic from the newest day of the lake.")
+    ] = False,
+    config: Config = _CONFIG,
+    lake: LakePath = None,
+    as_json: Json = False,
+) -> None:
+    """What a night of so many interactions needs: core-hours, machines, money, disk; all assumptions shown."""
+    from evalkit import capacity
+
+    seen = capacity.observed(_lake(config, lake).tables) if observed else {}
+    chosen = capacity.assume({**seen, **_numbers(set_ or [])})
+    terminal.plan(capacity.plan(capacity.parse_rows(rows), chosen), frozenset(seen), as_json)
+
+
+def _numbers(given: list[str]) -> dict[str, float]:
+    found = {}
+    for one in given:
+        name, _, value = one.partition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError as error:
+            raise ConfigError(f"--set {one!r}: write NAME=NUMBER.") from error
+    return found
+
+
+@app.command()
 def schema(
     table: Annotated[str | None, typer.Argument(help="Only this table.")] = None,
     as_json: Json = False,
@@ -371,11 +404,18 @@ def labels_import(
 
 
 @labels.command("refit")
-def labels_refit(config: Config = _CONFIG, as_json: Json = False) -> None:
-    """Fit the hallucination model to the labels; kept, for the nights to come, only if it is better."""
-    from evalkit import night
+def labels_refit(
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="Whose model; again for several, all that learn without it."),
+    ] = None,
+    config: Config = _CONFIG,
+    as_json: Json = False,
+) -> None:
+    """Fit models to the labels; each is kept, for the nights to come, only if it is better."""
+    from evalkit import night, scoring
 
-    terminal.labels_refitted(night.refit(load(config)), as_json)
+    terminal.labels_refitted(night.refit(load(config), metric or list(scoring.LEARNING)), as_json)
 
 
 def _lake(config: Path, lake: Path | None):  # type: ignore[no-untyped-def]  # api is imported only when asked

@@ -182,6 +182,11 @@ class IngestSettings(_Section):
     landing: str = Field(
         "landing", description="folder of what was fetched from APIs and databases, as it came"
     )
+    landing_days: int | None = Field(
+        None,
+        ge=7,
+        description="for how many days it stays there; rows in the lake stay. Without it for good",
+    )
 
 
 class RedactionSettings(_Section):

@@ -212,16 +212,19 @@ def step(name: str, settings: Settings, day: date, say: Say) -> Night:
         return Night(summary, page, mail, time.monotonic() - began)
 
 
-def refit(settings: Settings) -> Adaptation:
-    """Fit the hallucination model to the labels in the lake (see `scoring.refit`).
+def refit(settings: Settings, metrics: Sequence[str]) -> list[Adaptation]:
+    """Fit the models of some metrics to the labels in the lake (see `scoring.refit`).
 
     Raises:
         DayError: nothing was stored in the lake yet.
-        EvalkitError: a refitted model cannot be kept.
+        EvalkitError: a metric has no model that learns, or a refitted model cannot be kept.
     """
     with _opened(settings) as tools:
         until = tools.lake.days(INTERACTIONS)[-1]
-        return scoring.refit(settings, tools.lake, tools.embedder, tools.prices, until)
+        return [
+            scoring.refit(settings, tools.lake, tools.embedder, tools.prices, until, metric)
+            for metric in metrics
+        ]
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from evalkit.agreement import Agreement
+    from evalkit.capacity import Plan
     from evalkit.doctor import Check
     from evalkit.ingest import Pick
     from evalkit.labelling import Imported, Sheet
@@ -43,6 +44,7 @@ __all__ = [
     "labels_refitted",
     "night",
     "nights",
+    "plan",
     "progress",
     "schema",
     "started",
@@ -369,6 +371,9 @@ def interaction(found: Mapping[str, Any], metrics: Mapping[str, Metric], as_json
         words = [answer[start:end] for start, end in sorted(set(whole))]
         if words:
             console.print(Text(safe("without support: " + " | ".join(words)), style="red"))
+        for span in evidence:
+            if span["metric"] == "retrieval_fault":
+                console.print(Text(safe(f"why it went wrong: {span['note']}"), style="red"))
     grid = Table(box=None, pad_edge=False, show_header=False)
     for name, meaning in metrics.items():
         if f"{name}__status" in scores:
@@ -463,30 +468,84 @@ def labels_exported(sheet: Sheet, file: Path, as_json: bool) -> None:
     console.print("  give it to someone, then: evalkit labels import FILE")
 
 
-def labels_refitted(found: Adaptation, as_json: bool) -> None:
-    """What a refit to labels came to."""
-    figures = {
-        "kept": found.is_better,
-        "labels": found.n,
-        "why": found.why,
-        "auroc_before": found.auroc_before,
-        "auroc_after": found.auroc_after,
-        "loss_before": found.loss_before,
-        "loss_after": found.loss_after,
-    }
+def plan(found: Plan, seen: Container[str], as_json: bool) -> None:
+    """What a night needs, and what that rests on.
+
+    Args:
+        found: the plan.
+        seen: the assumptions that were read from a lake.
+    """
     if as_json:
-        _json(_finite(figures))
+        _json(asdict(found))
+        return
+    console, have = _wide(), found.assumptions
+    console.print(f"A night of {found.rows:,} interactions", style="bold")
+    grid = Table(box=None, pad_edge=False)
+    grid.add_column("work")
+    grid.add_column("amount", justify="right")
+    grid.add_column()
+    grid.add_column("core hours", justify="right")
+    for need in found.work:
+        grid.add_row(need.what, f"{need.amount:,.0f}", need.unit, _hours(need.core_hours))
+    grid.add_row("all", "", "", _hours(found.core_hours))
+    console.print(grid)
+    machines = "1 machine" if found.machines == 1 else f"{found.machines:,} machines"
+    console.print(
+        f"\n{machines} of {have.cores:g} cores: done in {_hours(found.hours)} hours "
+        f"(allowed: {have.hours:g}), ${found.usd:,.2f} a night. The lake grows by "
+        f"{_bytes(found.lake_bytes)}, the cache of vectors by {_bytes(found.cache_bytes)} at most."
+    )
+    console.print("\nassumed (change with --set NAME=VALUE)", style="dim")
+    grid = Table(box=None, pad_edge=False, show_header=False)
+    for one in fields(have):
+        source = "seen in the lake" if one.name in seen else ""
+        grid.add_row(
+            one.name,
+            f"{getattr(have, one.name):,.6g}",
+            Text(one.metadata["about"], style="dim"),
+            source,
+        )
+    console.print(grid)
+
+
+def _hours(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
+
+
+def _bytes(value: float) -> str:
+    units = ["bytes", "kB", "MB", "GB", "TB"]
+    power = min(int(math.log10(max(value, 1)) / 3), len(units) - 1)
+    value /= 1000**power
+    return f"{value:,.0f} {units[power]}" if value >= 10 else f"{value:.1f} {units[power]}"
+
+
+def labels_refitted(found: Sequence[Adaptation], as_json: bool) -> None:
+    """What refits to labels came to."""
+    if as_json:
+        figures = [
+            {
+                "model": one.model.name,
+                "kept": one.is_better,
+                "labels": one.n,
+                "why": one.why,
+                "auroc_before": one.auroc_before,
+                "auroc_after": one.auroc_after,
+                "loss_before": one.loss_before,
+                "loss_after": one.loss_after,
+            }
+            for one in found
+        ]
+        _json([_finite(each) for each in figures])
         return
     console = _out()
-    told = "Kept" if found.is_better else "Not kept, scores stay as they are"
-    console.print(f"{found.model.name}: {told}: {found.why}.")
-    if found.auroc_before is not None and found.auroc_after is not None:
-        console.print(
-            f"  AUROC on {found.n} labels: {found.auroc_before:.3f} before, "
-            f"{found.auroc_after:.3f} after (cross-validated)"
-        )
-    if found.is_better:
-        console.print("  Nights from now on use it, and say that the instrument changed.")
+    for one in found:
+        told = "Kept" if one.is_better else "Not kept, scores stay as they are"
+        console.print(f"{one.model.name}: {told}: {one.why}.")
+        if one.auroc_before is not None and one.auroc_after is not None:
+            console.print(
+                f"  AUROC on {one.n} labels: {one.auroc_before:.3f} before, "
+                f"{one.auroc_after:.3f} after (cross-validated)"
+            )
 
 
 def labels_imported(found: Imported, as_json: bool) -> None:

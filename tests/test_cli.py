@@ -18,7 +18,7 @@ from evalkit.terminal import safe
 def run(*args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "evalkit", *args]
     return subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, timeout=280, check=False
+        command, capture_output=True, text=True, cwd=cwd, timeout=900, check=False
     )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,11 @@ def converted(plan: Plan, name: str, file: str, write: Callable[[Path], None]) -
     work = folder.with_name(f"{folder.name}.{os.getpid()}")
     try:
         work.mkdir(parents=True, exist_ok=True)
-        write(work)
+        with warnings.catch_warnings():
+            # Tracing warns of every constant that it keeps. Whether the result is right is asked by
+            # comparing vectors, and nobody who runs a night can do anything about these.
+            warnings.simplefilter("ignore")
+            write(work)
         (work / _STATED).write_text(_digest(work) + "\n")
         shutil.rmtree(folder, ignore_errors=True)
         try:

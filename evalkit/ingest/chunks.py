@@ -11,7 +11,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from evalkit.ingest.doors.store import ChunkStore
 from evalkit.ingest.spool import Spool
@@ -64,13 +63,10 @@ class WithTexts:
             SourceError: the store is damaged.
         """
         self._store.read()
-        for file in self._rows.files(None):
-            reader = pq.ParquetFile(file)
-            for group in range(reader.num_row_groups):
-                table = reader.read_row_group(group, use_threads=False)
-                table = table.drop_columns(["ordinal"]).cast(INTERACTIONS.schema)
-                ids = _without_text(table)
-                yield _filled(table, self._store.take(ids)) if ids else table
+        for table in self._rows.batches(None).tables():
+            table = table.drop_columns(["ordinal"])
+            ids = _without_text(table)
+            yield _filled(table, self._store.take(ids)) if ids else table
 
 
 def _without_text(table: pa.Table) -> list[str]:

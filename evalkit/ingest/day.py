@@ -3,6 +3,7 @@ questions in `sql/` say of them. Nothing is committed here."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from importlib import resources
@@ -13,22 +14,22 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from evalkit.ingest.labels import VERDICTS
-from evalkit.ingest.merging import merged, values_at
+from evalkit.ingest.merging import Ordered, values_at
+from evalkit.ingest.ordering import places_of, seen_twice
 from evalkit.ingest.reading import REJECTED, Spools
-from evalkit.ingest.spool import Spool
+from evalkit.ingest.spool import ORDINAL, Batches, Spool
 from evalkit.lake import Lake
 from evalkit.schema import INTERACTIONS, LABELS, PROMPTS, REJECTS, Table
 
 __all__ = ["Day", "sql"]
 
-_MEMORY = "512MB"
-#: Up to this size a day is handed over as a whole, which can be tried again when another run
-#: commits.
-_WHOLE_BYTES = 64 * 1024 * 1024
-_ORDINAL = pa.field("ordinal", pa.int64())
+_MEMORY = "256MB"
 _ROWS = 4096
+#: Prompts whose texts are looked up at once.
+_PROMPTS = 16_384
 _IDS = ["interaction_id", "source", "trace_id", "updated_at"]
 
 
@@ -44,6 +45,7 @@ class Day:
     for its file may have been moved away meanwhile. With `replace` only what was read now stands.
 
     Attributes:
+        count: how many interactions the day has.
         partly: sources of which not everything that is stored of the day was read again. What was
         counted of them before (duplicates, rejects) is still so.
     """
@@ -73,27 +75,33 @@ class Day:
         )
         self._duckdb.execute("SET TimeZone = 'UTC'")
         self._duckdb.execute("SET python_enable_replacements = false")
-        self._size = spools.rows.size(day)
-        self._files = spools.rows.files(day)
-        self._view("read", self._files, INTERACTIONS.schema)
-        elsewhere = [file for other in others for file in spools.rows.files(other)]
-        self._view("elsewhere", elsewhere, INTERACTIONS.schema)
+        self._duckdb.execute("SET preserve_insertion_order = false")
+        read = spools.rows.batches(day)
+        told = read
+        for other in others:
+            told += spools.rows.batches(other)
+        #: What questions may name once, and what is read of it as they are asked.
+        self._views = {
+            "spooled": (read, INTERACTIONS.schema),
+            "told": (told, INTERACTIONS.schema),
+            "told_traces": (told if spools.fetched else Batches([]), INTERACTIONS.schema),
+            "rejected": (spools.rejects.batches(day), REJECTED),
+            "verdicts": (spools.verdicts.batches(None), VERDICTS),
+        }
         fetched = pa.table({"source": pa.array(sorted(spools.fetched), pa.string())})
         self._duckdb.register("fetched", fetched)
-        self._view("rejected", spools.rejects.files(day), REJECTED)
-        self._view("verdicts", spools.verdicts.files(None), VERDICTS)
         rejects = REJECTS.empty() if replace else lake.read(REJECTS, day, day)
         self._duckdb.register("stored_rejects", rejects)
         self.partly: frozenset[str] = frozenset()
-        if not replace:
-            self._keep(folder, rejects)
-        self._view("spooled", self._files, INTERACTIONS.schema)
+        self._batches = read if replace else self._kept(folder, rejects) + read
+        self._views["spooled"] = (self._batches, INTERACTIONS.schema)
         self._duckdb.register(
             "partly", pa.table({"source": pa.array(sorted(self.partly), pa.string())})
         )
-        found = self._duckdb.sql(sql("kept")).to_arrow_table()
-        self._kept, self._places = (found.column(name).to_numpy() for name in found.column_names)
-        self._duckdb.register("kept", found)
+        places = self._places()
+        self.count = int(np.count_nonzero(places >= 0))
+        self._ordered = Ordered(self._batches, places, folder, f"sorted-{day}")
+        pa.default_memory_pool().release_unused()
         self.rejects = self.answer("rejects", REJECTS)
         self._duckdb.register("refused", self.rejects)
 
@@ -105,24 +113,18 @@ class Day:
 
     def tables(self) -> Iterator[pa.Table]:
         """The day's interactions in order, some rows at a time; may be asked for again."""
-        for table in merged(self._files, self._kept, self._places):
+        for table in self._ordered:
             yield table.cast(INTERACTIONS.schema)
 
-    def interactions(self) -> pa.Table | pa.RecordBatchReader:
-        """The day's interactions in order, a stream where they are many."""
-        schema = INTERACTIONS.schema
-        batches = (batch for table in self.tables() for batch in table.to_batches())
-        if self._size <= _WHOLE_BYTES:
-            return pa.Table.from_batches(batches, schema=schema)
-        return pa.RecordBatchReader.from_batches(schema, batches)
-
-    def prompts(self) -> pa.Table:
-        """The day's prompts; the text is that of the first call of each."""
-        found = self._ask("prompts").to_arrow_table()
-        examples = found.column("example").to_pylist()
-        texts = values_at(self._files, "system_prompt", np.array(sorted(set(examples)), np.int64))
-        templates = pa.array([texts[example] for example in examples], pa.string())
-        return _as(found.append_column("template", templates), PROMPTS)
+    def prompts(self) -> Iterator[pa.Table]:
+        """The day's prompts in order, some at a time; the text is that of the first call of each."""
+        for batch in self._ask("prompts").to_arrow_reader(_PROMPTS):
+            found = pa.Table.from_batches([batch])
+            examples = found.column("example").to_pylist()
+            wanted = np.array(sorted(set(examples)), np.int64)
+            texts = values_at(self._batches, "system_prompt", wanted)
+            templates = pa.array([texts[example] for example in examples], pa.string())
+            yield _as(found.append_column("template", templates), PROMPTS)
 
     def labels(self) -> pa.Table:
         """The verdicts in the logs on the day's interactions."""
@@ -137,43 +139,51 @@ class Day:
         found: list[dict[str, Any]] = self._ask(question).to_arrow_table().to_pylist()
         return found
 
-    def _keep(self, folder: Path, rejects: pa.Table) -> None:
-        """Lay the stored rows that still stand beside those that were read."""
+    def _kept(self, folder: Path, rejects: pa.Table) -> Batches:
+        """The stored rows that still stand beside those that were read."""
+        silent = set(rejects["source"].to_pylist())
+        for name in ("spooled", "rejected"):
+            for table in self._views[name][0].tables(["source"]):
+                silent -= set(pc.unique(table["source"]).to_pylist())
+        self.partly = frozenset(silent)
         stored = self._lake.read(INTERACTIONS, self._day, self._day, _IDS)
+        if not stored.num_rows:
+            return Batches([])
         self._duckdb.register("stored", stored)
-        standing = self._duckdb.sql(sql("standing")).to_arrow_table()
-        sources = self._duckdb.sql(
-            "SELECT DISTINCT source FROM (FROM read SELECT source UNION ALL FROM rejected SELECT source)"
-        ).to_arrow_table()
-        silent = set(rejects["source"].to_pylist()) - set(sources["source"].to_pylist())
-        unread = standing.filter(standing["unread"])["source"].to_pylist()
+        standing = self._ask("standing").to_arrow_table()
+        unread = pc.unique(standing.filter(standing["unread"])["source"]).to_pylist()
         self.partly = frozenset(set(unread) | silent)
         if not standing.num_rows:
-            return
+            return Batches([])
         wanted = standing["interaction_id"].combine_chunks()
-        spool = Spool(
-            folder,
-            "stored",
-            [self._day],
-            order=("started_at", "interaction_id"),
-            first=-stored.num_rows,
-        )
+        spool = Spool(folder, "stored", [self._day], first=-stored.num_rows)
         for rows in self._lake.batches(INTERACTIONS, self._day, _ROWS):
             mine = rows.filter(pc.is_in(rows["interaction_id"], wanted))
             spool.add(mine, mine["day"].combine_chunks())
-        self._files = [*spool.files(self._day), *self._files]
-        self._size += spool.size(self._day)
+        return spool.batches(self._day)
+
+    def _places(self) -> NDArray[np.int64]:
+        """The place in the day of each spooled row, below zero where it does not stand."""
+        twice = seen_twice(self._batches)
+        self._duckdb.register("twice", pa.table({"ordinal": pa.array(twice, pa.int64())}))
+        found = self._ask("dropped").to_arrow_table() if len(twice) else None
+        dropped = pa.table({"ordinal": pa.array([], pa.int64())}) if found is None else found
+        self._duckdb.register("dropped", dropped)
+        return places_of(self._batches, dropped.column("ordinal").to_numpy())
 
     def _ask(self, question: str) -> duckdb.DuckDBPyRelation:
         query = sql(question)
+        said = "\n".join(line for line in query.splitlines() if not line.startswith("--"))
+        for name, (batches, schema) in self._views.items():
+            if re.search(rf"\b{name}\b", said):
+                fields = [
+                    field
+                    for field in schema.append(ORDINAL)
+                    if re.search(rf"\b{field.name}\b", said)
+                ]
+                self._duckdb.register(name, batches.reader(pa.schema(fields)))
         values = {name: value for name, value in self._values.items() if f"${name}" in query}
         return self._duckdb.sql(query, params=values or None)
-
-    def _view(self, name: str, files: list[str], schema: pa.Schema) -> None:
-        if files:
-            self._duckdb.read_parquet(files).create_view(name)
-        else:
-            self._duckdb.register(name, schema.append(_ORDINAL).empty_table())
 
 
 def _as(found: pa.Table, table: Table) -> pa.Table:

@@ -104,6 +104,9 @@ def fetch(
         ) from error
     for window in wanted:
         landing.tidy(window, now)
+    if settings.ingest.landing_days is not None:
+        kept = now - timedelta(days=settings.ingest.landing_days)
+        landing.forget(min([kept, *(window.start for window in wanted)]))
     return [
         one
         for span in days

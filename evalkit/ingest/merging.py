@@ -1,90 +1,188 @@
-"""Reads a day's spooled rows back in their final order, a few row groups in memory at a time.
+"""Reads a day's spooled rows back in their final order, a few batches in memory at a time.
 
-DuckDB decides which rows stand and in which order, on narrow columns only. The texts do not pass
-through it: it holds 2,048 rows at once, however large they are.
+Which rows stand and in which order is decided on narrow columns (`day.py`); here the texts follow.
+Logs are nearly in order as a rule: then each row is read once. Where they are not, they are first
+sorted in parts that fit into memory, which are written down again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-__all__ = ["merged", "values_at"]
+from evalkit.ingest.spool import Batches, Written, write_file
+
+__all__ = ["Ordered", "values_at"]
+
+#: How much may be held of batches whose rows stand between each other's, before they are sorted first.
+_HELD_BYTES = 80 * 1024 * 1024
+#: How large sorted parts are, and the pieces that they are read in: one of each part may be held.
+_PART_BYTES = 24 * 1024 * 1024
+_PIECE_BYTES = 1024 * 1024
 
 _Places = NDArray[np.int64]
 
 
-def merged(files: Sequence[str], kept: _Places, places: _Places) -> Iterator[pa.Table]:
-    """The kept rows of sorted files as one sorted stream.
+class Ordered:
+    """Spooled rows in their final order; may be gone through again.
 
     Args:
-        files: Parquet files with an `ordinal` column, each sorted as the result is.
-        kept: int64 [n], the ordinals of the rows that stand, ascending.
-        places: int64 [n], the place of each of them in the result.
-
-    Returns:
-        Tables of some rows each, without `ordinal`.
+        batches: the rows, in the order of reading.
+        places: int64 [rows], the place of each row in the result, none twice; below zero where a row
+            does not stand.
+        folder: an existing folder, for rows that have to be sorted in parts.
+        name: begins the names of files there.
     """
-    runs = [_run(file, kept, places) for file in files]
-    heads = [(run, *head) for run in runs if (head := next(run, None)) is not None]
-    while heads:
-        # All rows up to here have been read: what comes later in any file stands later.
-        bound = min(int(order[-1]) for _, _, order in heads)
-        tables, orders, rest = [], [], []
-        for run, table, order in heads:
-            cut = int(np.searchsorted(order, bound, side="right"))
-            tables.append(table.slice(0, cut))
-            orders.append(order[:cut])
-            if cut < len(order):
-                rest.append((run, table.slice(cut), order[cut:]))
-            elif (head := next(run, None)) is not None:
-                rest.append((run, *head))
-        heads = rest
-        order = np.concatenate(orders)
-        whole = pa.concat_tables(tables)
-        if len(heads) + len(tables) > 1 and np.any(np.diff(order) < 0):
-            whole = whole.take(pa.array(np.argsort(order)))
-        yield whole
+
+    def __init__(self, batches: Batches, places: _Places, folder: Path, name: str) -> None:
+        self._batches = batches
+        self._places = places
+        spans = _spans(batches, places)
+        if _most_held(spans) > _HELD_BYTES:
+            self._batches, self._places = _sorted_in_parts(batches, places, spans, folder, name)
+            spans = _spans(self._batches, self._places)
+        self._spans = sorted((span for span in spans if span.stands), key=lambda span: span.first)
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        """The rows that stand, in tables of some rows each, without `ordinal`."""
+        heads: list[_Head] = []
+        firsts = [span.first for span in self._spans]
+        bounds = [*firsts[1:], np.iinfo(np.int64).max][: len(firsts)]
+        for span, bound in zip(self._spans, bounds, strict=True):
+            table = self._batches.table(span.batch).drop_columns(["ordinal"])
+            heads.append(_Head(*_in_order(table, self._places[span.begin : span.end])))
+            # All rows up to here have been read: what comes later stands later.
+            yield from _ready(heads, bound)
+            heads = [head for head in heads if len(head.places)]
 
 
-def _run(file: str, kept: _Places, places: _Places) -> Iterator[tuple[pa.Table, _Places]]:
-    reader = pq.ParquetFile(file)
-    for group in range(reader.num_row_groups):
-        table = reader.read_row_group(group, use_threads=False)
-        at, stands = _found(table, kept)
-        if not stands.all():
-            table, at = table.filter(pa.array(stands)), at[stands]
-        if len(at):
-            yield table.drop_columns(["ordinal"]), places[at]
+@dataclass(frozen=True)
+class _Span:
+    """Where the rows of a batch are (`begin` to `end` in the order of reading), and where in the
+    result. `size`: its bytes in memory, about."""
+
+    batch: int
+    begin: int
+    end: int
+    stands: bool
+    first: int
+    last: int
+    size: int
 
 
-def values_at(files: Sequence[str], column: str, ordinals: _Places) -> dict[int, str | None]:
+@dataclass
+class _Head:
+    """Rows in order that were not handed on yet, and their places."""
+
+    table: pa.Table
+    places: _Places
+
+    def cut(self, bound: int) -> pa.Table:
+        """Take the rows before a place out."""
+        at = int(np.searchsorted(self.places, bound))
+        taken = self.table.slice(0, at)
+        self.table, self.places = self.table.slice(at), self.places[at:]
+        return taken
+
+
+def _spans(batches: Batches, places: _Places) -> list[_Span]:
+    spans = []
+    begin = 0
+    for batch, (rows, size) in enumerate(batches.shapes()):
+        mine = places[begin : begin + rows]
+        mine = mine[mine >= 0]
+        first, last = (int(mine.min()), int(mine.max())) if len(mine) else (-1, -1)
+        spans.append(_Span(batch, begin, begin + rows, bool(len(mine)), first, last, size))
+        begin += rows
+    return spans
+
+
+def _most_held(spans: list[_Span]) -> int:
+    """How much is held at most where each batch is read when its first row's turn has come."""
+    steps = sorted(
+        step
+        for span in spans
+        if span.stands
+        for step in ((span.first, 0, span.size), (span.last, 1, -span.size))
+    )
+    return int(np.cumsum([size for *_, size in steps]).max()) if steps else 0
+
+
+def _in_order(table: pa.Table, places: _Places) -> tuple[pa.Table, _Places]:
+    order = np.argsort(places, kind="stable")
+    order = order[np.searchsorted(places[order], 0) :]
+    if len(order) == len(places) and (np.diff(order) == 1).all():
+        return table, places
+    return table.take(pa.array(order)), places[order]
+
+
+def _ready(heads: list[_Head], bound: int) -> Iterator[pa.Table]:
+    """Take the rows out that stand before a place, in order. Where the rows of only one batch are
+    left they are not copied."""
+    while True:
+        ready = [head for head in heads if len(head.places) and head.places[0] < bound]
+        if not ready:
+            return
+        if len(ready) == 1:
+            yield ready[0].cut(bound)
+            return
+        # Up to where all but one of them end, their rows stand between each other's.
+        ends = sorted(int(head.places[np.searchsorted(head.places, bound) - 1]) for head in ready)
+        upto = min(bound, ends[-2] + 1)
+        places = np.concatenate(
+            [head.places[: np.searchsorted(head.places, upto)] for head in ready]
+        )
+        whole = pa.concat_tables([head.cut(upto) for head in ready])
+        yield whole.take(pa.array(np.argsort(places)))
+
+
+def _sorted_in_parts(
+    batches: Batches, places: _Places, spans: list[_Span], folder: Path, name: str
+) -> tuple[Batches, _Places]:
+    """The rows that stand as sorted files of about `_PART_BYTES` each, and their places."""
+    files: list[Written] = []
+    sorted_places: list[_Places] = []
+    tables: list[pa.Table] = []
+    held: list[_Places] = []
+    size = 0
+    for span in spans:
+        tables.append(batches.table(span.batch))
+        held.append(places[span.begin : span.end])
+        size += span.size
+        if size < _PART_BYTES and span is not spans[-1]:
+            continue
+        order = np.concatenate(held)
+        stands = np.argsort(order, kind="stable")
+        stands = stands[np.searchsorted(order[stands], 0) :]
+        whole = pa.concat_tables(tables).combine_chunks()  # `take` would do it for each piece
+        tables = []
+        rows = max(1, len(order) * _PIECE_BYTES // max(1, size))
+        pieces = (
+            whole.take(pa.array(stands[at : at + rows])) for at in range(0, len(stands), rows)
+        )
+        path = folder / f"{name}-{len(files):06d}.arrow"
+        files.append(write_file(path, pieces, whole.schema, _PIECE_BYTES))
+        sorted_places.append(order[stands])
+        held, size = [], 0
+    return Batches(files), np.concatenate(sorted_places)
+
+
+def values_at(batches: Batches, column: str, ordinals: _Places) -> dict[int, str | None]:
     """The text column's value at each of some rows, by ordinal; `ordinals` ascending."""
     values: dict[int, str | None] = {}
-    for file in files:
-        reader = pq.ParquetFile(file)
-        for group in range(reader.num_row_groups):
-            table = reader.read_row_group(group, columns=["ordinal", column], use_threads=False)
-            _, stands = _found(table, ordinals)
-            if stands.any():
-                table = table.filter(pa.array(stands))
-                rows = zip(
-                    table.column("ordinal").to_pylist(),
-                    table.column(column).to_pylist(),
-                    strict=True,
-                )
-                values.update(rows)
+    if not len(ordinals):
+        return values
+    for table in batches.tables(["ordinal", column]):
+        mine = table.column("ordinal").to_numpy()
+        at = np.minimum(np.searchsorted(ordinals, mine), len(ordinals) - 1)
+        stands = ordinals[at] == mine
+        if stands.any():
+            found = table.filter(pa.array(stands))
+            texts = found.column(column).to_pylist()
+            values.update(zip(found.column("ordinal").to_pylist(), texts, strict=True))
     return values
-
-
-def _found(table: pa.Table, wanted: _Places) -> tuple[_Places, NDArray[np.bool_]]:
-    """Where each row's ordinal stands in `wanted`, and whether it does."""
-    ordinals = table.column("ordinal").to_numpy()
-    if not len(wanted):
-        return np.zeros(len(ordinals), np.int64), np.zeros(len(ordinals), np.bool_)
-    at = np.minimum(np.searchsorted(wanted, ordinals), len(wanted) - 1)
-    return at, wanted[at] == ordinals

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from evalkit.ingest.day import sql
 from evalkit.schema import FIELDS
 
-__all__ = ["MOST_FIELDS", "Profile", "profile_of", "sums_of"]
+__all__ = ["MOST_FIELDS", "Profile", "Profiler", "profile_of", "sums_of"]
 
 #: Fields of one source that are kept, the most frequent ones: a source that puts ids into its keys
 #: has a new field with every record.
@@ -32,6 +32,11 @@ _GIVEN = frozenset(
 )
 _CHUNK_PARTS = ("id", "text", "score", "rank", "updated_at")
 _Field = tuple[str, str, str]
+#: A few thousand rows at a time: more threads would gain nothing, and hold memory.
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoload_known_extensions": False,
+    "threads": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -43,13 +48,13 @@ class Profile:
         fields: interactions that have a field with a type, by (source, field, type).
         contentless: interactions without question and answer, by source and hour.
         sums: a sum over hashes of all rows, and their number: equal for the same rows in any order.
-            It is good for this process only.
+            It is good for this process only. None where it was not asked for.
     """
 
     rows: Counter[str]
     fields: Counter[_Field]
     contentless: Counter[tuple[str, datetime]]
-    sums: tuple[int, int]
+    sums: tuple[int, int] | None
 
     def table(self, day: date) -> pa.Table:
         """The day's rows of `fields`."""
@@ -74,37 +79,62 @@ class Profile:
         return pa.Table.from_pylist(found, schema=FIELDS.schema)
 
 
-def profile_of(tables: Iterable[pa.Table], start: datetime) -> Profile:
-    """Look at the interactions of a day once.
+class Profiler:
+    """Looks at the interactions of a day once, some rows at a time.
 
     Args:
-        tables: rows of `interactions`, some at a time.
         start: the day's first instant, from which its hours count.
+        sums: whether the sum is wanted.
     """
-    rows: Counter[str] = Counter()
-    fields: Counter[_Field] = Counter()
-    contentless: Counter[tuple[str, datetime]] = Counter()
-    total, count = 0, 0
-    with duckdb.connect(":memory:", config={"autoload_known_extensions": False}) as connection:
-        for table in tables:
-            codes, names = _sources(table)
-            rows.update(dict(zip(names, np.bincount(codes).tolist(), strict=True)))
-            _count_columns(table, codes, names, fields)
+
+    def __init__(self, start: datetime, *, sums: bool = True) -> None:
+        self._start = start
+        self._rows: Counter[str] = Counter()
+        self._fields: Counter[_Field] = Counter()
+        self._contentless: Counter[tuple[str, datetime]] = Counter()
+        self._connection = duckdb.connect(":memory:", config=_CONFIG)
+        self.sums = (0, 0) if sums else None
+
+    def look(self, table: pa.Table) -> None:
+        """Take some rows into account."""
+        codes, names = _sources(table)
+        self._rows.update(dict(zip(names, np.bincount(codes).tolist(), strict=True)))
+        _count_columns(table, codes, names, self._fields)
+        if _have_attributes(table):
             narrow = table.select(["source", "interaction_id", "contexts", "attributes"])
-            connection.register("seen", narrow)
-            for source, field, type_, n in connection.sql(sql("fields")).fetchall():
-                fields[source, field, type_] += n
-            _prune(fields)
-            contentless.update(_empty_hours(table, start))
-            total += _sum(connection, table)
-            count += table.num_rows
-    return Profile(rows, fields, contentless, (total, count))
+            self._connection.register("seen", narrow)
+            for source, field, type_, n in self._connection.sql(sql("fields")).fetchall():
+                self._fields[source, field, type_] += n
+            self._connection.unregister("seen")
+        _prune(self._fields)
+        self._contentless.update(_empty_hours(table, self._start))
+        if self.sums is not None:
+            total, count = self.sums
+            self.sums = total + _sum(self._connection, table), count + table.num_rows
+
+    def looked_at(self, table: pa.Table) -> pa.Table:
+        """The rows, taken into account."""
+        self.look(table)
+        return table
+
+    def profile(self) -> Profile:
+        """What was found; nothing more can be looked at."""
+        self._connection.close()
+        return Profile(self._rows, self._fields, self._contentless, self.sums)
+
+
+def profile_of(tables: Iterable[pa.Table], start: datetime) -> Profile:
+    """What a `Profiler` finds in tables."""
+    profiler = Profiler(start)
+    for table in tables:
+        profiler.look(table)
+    return profiler.profile()
 
 
 def sums_of(tables: Iterable[pa.Table]) -> tuple[int, int]:
     """The sums of `Profile`, alone."""
     total, count = 0, 0
-    with duckdb.connect(":memory:", config={"autoload_known_extensions": False}) as connection:
+    with duckdb.connect(":memory:", config=_CONFIG) as connection:
         for table in tables:
             total += _sum(connection, table)
             count += table.num_rows
@@ -150,6 +180,15 @@ def _count_columns(
         has = np.zeros(table.num_rows, dtype=np.bool_)
         has[owner[pc.is_valid(values).to_numpy(zero_copy_only=False)]] = True
         add(f"contexts.{part}", values.type, has)
+
+
+def _have_attributes(table: pa.Table) -> bool:
+    """Whether any row or chunk has some."""
+    if table["attributes"].null_count < table.num_rows:
+        return True
+    chunks = pc.list_flatten(table["contexts"])
+    found = pc.struct_field(chunks, "attributes")
+    return bool(found.null_count < len(found))
 
 
 def _word(type_: pa.DataType) -> str:

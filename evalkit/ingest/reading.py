@@ -12,7 +12,6 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from evalkit.config import Settings, SourceSettings, day_bounds
 from evalkit.errors import ConfigError, ExtensionError, SourceError
@@ -105,7 +104,7 @@ def _read_all(
 ) -> Spools:
     zone = settings.zone
     spools = Spools(
-        Spool(folder, "rows", days, order=("started_at", "interaction_id")),
+        Spool(folder, "rows", days),
         Spool(folder, "rejects", days),
         Spool(folder, "verdicts", days),
         redacted=redaction.taken,
@@ -334,20 +333,17 @@ class _Rejects:
     def settle(self) -> None:
         """Give each waiting reject its time."""
         order = sorted(self._begun)
-        for path in self._waiting.files(None):
-            for batch in pq.ParquetFile(path).iter_batches():
-                table = pa.Table.from_batches([batch]).drop_columns(["ordinal"])
-                near = [self._near(file, order) for file in table.column("file").to_pylist()]
-                place = table.schema.get_field_index("near")
-                if order:
-                    self._place(
-                        table.set_column(place, REJECTED.field("near"), pa.array(near, TIME))
-                    )
-                    continue
-                for day in self._days:
-                    start = day_bounds(day, self._zone)[0]
-                    times = pa.array([start] * table.num_rows, TIME)
-                    self._place(table.set_column(place, REJECTED.field("near"), times))
+        for table in self._waiting.batches(None).tables():
+            table = table.drop_columns(["ordinal"])
+            near = [self._near(file, order) for file in table.column("file").to_pylist()]
+            place = table.schema.get_field_index("near")
+            if order:
+                self._place(table.set_column(place, REJECTED.field("near"), pa.array(near, TIME)))
+                continue
+            for day in self._days:
+                start = day_bounds(day, self._zone)[0]
+                times = pa.array([start] * table.num_rows, TIME)
+                self._place(table.set_column(place, REJECTED.field("near"), times))
 
     def _near(self, file: str, order: list[str]) -> datetime | None:
         if not order:

@@ -21,9 +21,10 @@ from evalkit.config import Settings, day_bounds
 from evalkit.ingest.day import Day
 from evalkit.ingest.doors.patience import Outside
 from evalkit.ingest.hours import Ledger, hours_of, read_ledger, table_of_hours
-from evalkit.ingest.profile import Profile, profile_of, sums_of
+from evalkit.ingest.profile import Profile, Profiler, sums_of
 from evalkit.ingest.reading import Spools, read_all
 from evalkit.lake import Lake
+from evalkit.lake.slices import write_slices
 from evalkit.schema import FIELDS, INTERACTIONS, LABELS, LEDGER, PROMPTS, REJECTS
 
 __all__ = ["Counts", "Ingested", "ingest"]
@@ -123,10 +124,11 @@ def ingest(
     with tempfile.TemporaryDirectory(prefix="evalkit-ingest-") as name:
         folder = Path(name)
         spools = read_all(settings, wanted, folder, outside)
+        pa.default_memory_pool().release_unused()
         return [
             _commit(settings, lake, day, spools, wanted, folder, replace=replace)
             for day in wanted
-            if day in stored or day not in missed or spools.rows.files(day)
+            if day in stored or day not in missed or spools.rows.has(day)
         ]
 
 
@@ -144,17 +146,18 @@ def _commit(
     known = read_ledger(lake, day, settings.zone)
     others = [other for other in days if other != day]
     with Day(day, bounds[0], spools, others, folder, lake, replace=replace) as asked:
-        profile = profile_of(asked.tables(), bounds[0])
-        changed = [
-            _interactions(lake, day, asked, profile),
-            lake.update(PROMPTS, day, asked.prompts()),
+        changed, profile = _interactions(lake, day, asked, bounds[0])
+        pa.default_memory_pool().release_unused()
+        changes = [
+            changed,
+            _prompts(lake, day, asked, folder),
             lake.update(FIELDS, day, profile.table(day)),
             lake.update(REJECTS, day, asked.rejects),
         ]
         if settings.labels.path is not None or replace:
             # Verdicts that people gave on a sheet are a part of their own, which the logs do not
             # replace.
-            changed.append(lake.update(LABELS, day, asked.labels(), part={"origin": "traffic"}))
+            changes.append(lake.update(LABELS, day, asked.labels(), part={"origin": "traffic"}))
         hours = table_of_hours(
             day,
             hours_of(
@@ -168,16 +171,34 @@ def _commit(
                 spools.redacted,
             ),
         )
-        changed.append(_hours(lake, day, hours))
-    return _told(settings, day, hours, known, any(changed))
+        changes.append(_hours(lake, day, hours))
+    return _told(settings, day, hours, known, any(changes))
 
 
-def _interactions(lake: Lake, day: date, asked: Day, profile: Profile) -> bool:
-    """Replace the day's interactions where they differ from what is stored, in whatever order."""
-    if sums_of(lake.batches(INTERACTIONS, day, _ROWS)) == profile.sums:
-        return False
-    lake.replace(INTERACTIONS, day, asked.interactions())
-    return True
+def _interactions(lake: Lake, day: date, asked: Day, start: datetime) -> tuple[bool, Profile]:
+    """Replace the day's interactions where they differ from what is stored, in whatever order, and
+    say what they are."""
+    profiler = Profiler(start, sums=lake.count(INTERACTIONS, day) == asked.count)
+    if profiler.sums is not None:  # as many as there are: they may be the same
+        for table in asked.tables():
+            profiler.look(table)
+        profile = profiler.profile()
+        if sums_of(lake.batches(INTERACTIONS, day, _ROWS)) == profile.sums:
+            return False, profile
+        lake.store(INTERACTIONS, day, asked.tables())
+        return True, profile
+    lake.store(INTERACTIONS, day, map(profiler.looked_at, asked.tables()))
+    return True, profiler.profile()
+
+
+def _prompts(lake: Lake, day: date, asked: Day, folder: Path) -> bool:
+    """Replace the day's prompts where they differ. They are few, as a rule; but a template that has
+    the time of day in it is another one with each call."""
+    file = write_slices(folder / f"prompts-{day}.parquet", PROMPTS.schema, asked.prompts())
+    try:
+        return lake.adopt(PROMPTS, day, file)
+    finally:
+        file.unlink()
 
 
 def _hours(lake: Lake, day: date, hours: pa.Table) -> bool:

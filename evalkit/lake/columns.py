@@ -3,8 +3,6 @@ whether two have the same values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -60,28 +58,8 @@ def _plain(type_: pa.DataType) -> pa.DataType:
     )
 
 
-def without_nan(
-    data: pa.Table | pa.RecordBatchReader, name: str
-) -> pa.Table | pa.RecordBatchReader:
+def without_nan(data: pa.Table, name: str) -> None:
     """Refuse NaN: a missing value is NULL, and DuckDB's answers on NaN differ between versions."""
-
-    def check(batch: pa.RecordBatch | pa.Table) -> None:
-        for field in batch.schema:
-            if (
-                pa.types.is_floating(field.type)
-                and pc.any(pc.is_nan(batch.column(field.name))).as_py()
-            ):
-                raise LakeError(
-                    f"{name}: {field.name}: NaN is never stored. A missing value is NULL."
-                )
-
-    if isinstance(data, pa.Table):
-        check(data)
-        return data
-
-    def checked() -> Iterator[pa.RecordBatch]:
-        for batch in data:
-            check(batch)
-            yield batch
-
-    return pa.RecordBatchReader.from_batches(data.schema, checked())
+    for field in data.schema:
+        if pa.types.is_floating(field.type) and pc.any(pc.is_nan(data[field.name])).as_py():
+            raise LakeError(f"{name}: {field.name}: NaN is never stored. A missing value is NULL.")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -66,7 +67,7 @@ class Lake:
         self,
         table: Table,
         day: date,
-        data: pa.Table | pa.RecordBatchReader,
+        data: pa.Table,
         part: Mapping[str, str] | None = None,
         meta: Mapping[str, str] | None = None,
     ) -> None:
@@ -75,8 +76,7 @@ class Lake:
         Args:
             table: which table; `data` has its columns (`scores` may have more).
             day: the day; rows of other days are refused.
-            data: the new rows, any number, also none. A table keeps its order; a reader is consumed as it is
-                written, by several threads, and its batches may be stored in another order.
+            data: the new rows, any number, also none, in the order in which they are to be read.
             part: values of the further partition columns, for example `{"kind": "run"}`.
             meta: what the table's history says about the commit, for example the run's id.
 
@@ -90,14 +90,14 @@ class Lake:
                 f"{table.name}: is replaced by {', '.join(table.parts)}; got {', '.join(parts)}."
             )
         predicate = " AND ".join(f"{name} = '{_quoted(value)}'" for name, value in parts.items())
-        if isinstance(data, pa.Table):
-            data = data.combine_chunks()
+        data = data.combine_chunks()
+        without_nan(data, table.name)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 self._repartition(table)
                 write_deltalake(
                     self._location(table),
-                    without_nan(data, table.name),
+                    data,
                     mode="overwrite",
                     predicate=predicate,
                     partition_by=list(table.parts),
@@ -110,7 +110,7 @@ class Lake:
                 )
                 break
             except CommitFailedError as error:
-                if attempt == _ATTEMPTS or not isinstance(data, pa.Table):
+                if attempt == _ATTEMPTS:
                     raise CommitConflictError(
                         f"{table.name}: another run replaced {day} at the same time. Its rows stand; "
                         "run the step again if they should be yours."
@@ -153,8 +153,7 @@ class Lake:
         Raises:
             CommitConflictError, LakeError: as `replace`.
         """
-        if table.parts != ("day",):
-            raise LakeError(f"{table.name}: is replaced by {', '.join(table.parts)}, not by day.")
+        _is_divided_by_day(table)
         rows = pq.ParquetFile(file).metadata.num_rows
         if not rows:
             return self.update(table, day, pq.read_table(file, partitioning=None))
@@ -163,9 +162,30 @@ class Lake:
             same(old, new) for old, new in zip(stored, read_slices(file, _GROUP_ROWS), strict=True)
         ):
             return False
+        self.store(table, day, read_slices(file, _GROUP_ROWS))
+        return True
+
+    def store(self, table: Table, day: date, tables: Iterable[pa.Table]) -> None:
+        """Replace one day of a table by rows that come a few at a time, in their order and all or
+        nothing; they are not held.
+
+        Args:
+            table: which table; one that is divided by day alone.
+            day: the day; rows of other days are refused.
+            tables: the new rows, all of one schema.
+        Raises:
+            CommitConflictError, LakeError: as `replace`.
+        """
+        _is_divided_by_day(table)
+        batches = (batch for one in tables for batch in one.to_batches())
+        parts = resliced(batches, _GROUP_ROWS)
+        first = next(parts, None)
+        if first is None:
+            self.replace(table, day, table.empty())
+            return
         self._repartition(table)
-        parts = (without_nan(part, table.name) for part in read_slices(file, _GROUP_ROWS))
-        added = put(self._location(table), self._storage, day, parts)
+        checked = (_checked(part, table, day) for part in chain([first], parts))
+        added = put(self._location(table), self._storage, day, checked)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 commit(self._delta(table), self._location(table), self._storage, table, added)
@@ -180,7 +200,6 @@ class Lake:
             except (DeltaError, OSError) as error:
                 raise LakeError(f"{table.name}: {day} could not be written: {error}") from error
         self.refresh()
-        return True
 
     def _repartition(self, table: Table) -> None:
         """Bring a table that an earlier version divided otherwise to the declared parts, in one
@@ -374,3 +393,15 @@ def _with_day(columns: list[str] | None) -> list[str] | None:
 
 def _quoted(value: str) -> str:
     return value.replace("'", "''")
+
+
+def _is_divided_by_day(table: Table) -> None:
+    if table.parts != ("day",):
+        raise LakeError(f"{table.name}: is replaced by {', '.join(table.parts)}, not by day.")
+
+
+def _checked(part: pa.Table, table: Table, day: date) -> pa.Table:
+    without_nan(part, table.name)
+    if pc.any(pc.not_equal(part["day"], pa.scalar(day, pa.date32()))).as_py():
+        raise LakeError(f"{table.name}: {day} could not be written: a row is of another day.")
+    return part

@@ -5,12 +5,13 @@ from __future__ import annotations
 from evalkit.scoring.adaptation import Adaptation
 from evalkit.scoring.batch import Batch, reader_of
 from evalkit.scoring.contract import Evidence, Metric, Scorer, Scores, Values, scorer
-from evalkit.scoring.refitting import refit
+from evalkit.scoring.refitting import LEARNING, refit
 from evalkit.scoring.running import score_table
 from evalkit.scoring.selection import metrics, scorer_fingerprint, select
 from evalkit.scoring.step import Scored, score
 
 __all__ = [
+    "LEARNING",
     "Adaptation",
     "Batch",
     "Evidence",

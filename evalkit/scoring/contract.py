@@ -22,7 +22,8 @@ __all__ = ["Evidence", "Metric", "Scorer", "Scores", "Values", "scorer"]
 class Evidence:
     """A span of the response (characters, end exclusive) and what it shows.
 
-    `note` is "unsupported" or "supported"; `context_id` the chunk that supports it best, if any.
+    `note` is "unsupported", "supported", or of the whole response a sentence for people;
+    `context_id` the chunk that supports it best, if any.
     """
 
     metric: str

@@ -1,11 +1,11 @@
-"""Refits the hallucination model to the labels in the lake, and keeps what is better beside the
+"""Refits the models of metrics that people labelled, and keeps what is better beside the
 configuration, where the next night reads it."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,23 +24,33 @@ from evalkit.schema import INTERACTIONS
 from evalkit.scoring import calibration
 from evalkit.scoring.adaptation import Adaptation, adapt
 from evalkit.scoring.batch import Batch
-from evalkit.scoring.features import response_inputs
-from evalkit.scoring.scorers.groundedness import statuses
-from evalkit.scoring.support import support_of
-from evalkit.scoring.verification import verified
+from evalkit.scoring.scorers.answer_relevance import answer_relevance_inputs
+from evalkit.scoring.scorers.groundedness import hallucination_inputs
+from evalkit.scoring.scorers.user_behaviour import user_correction_inputs
+from evalkit.scoring.turns import read_turns
 
-__all__ = ["METRIC", "refit"]
+__all__ = ["LEARNING", "refit"]
 
-#: The metric whose model learns from labels.
-METRIC = "hallucination"
+#: The metrics whose models learn from labels, and what each model sees of a batch: None for a row
+#: without a value.
+LEARNING: Mapping[str, Callable[[Batch], Sequence[np.ndarray[Any, Any] | None]]] = {
+    "hallucination": hallucination_inputs,
+    "answer_relevance": answer_relevance_inputs,
+    "user_correction": user_correction_inputs,
+}
 # Beyond this the weights of an old label and a new one hardly differ, and reading them takes longer.
 _MOST = 5_000
 
 
 def refit(
-    settings: Settings, lake: Lake, embedder: Embedder, prices: PriceList, up_to_day: date
+    settings: Settings,
+    lake: Lake,
+    embedder: Embedder,
+    prices: PriceList,
+    up_to_day: date,
+    metric: str,
 ) -> Adaptation:
-    """Fit the model to the verdicts on `hallucination`, from the shipped one.
+    """Fit a metric's model to the verdicts on that metric, from the shipped one.
 
     A refit that is better is written to the folder `[scoring] models`, in place of an earlier one;
     one that is not removes an earlier one, so that the folder always says what all labels say. From
@@ -50,17 +60,23 @@ def refit(
     Args:
         settings: where the model is kept, and how rows are read.
         lake: holds the labels and the interactions that they are about.
-        embedder: as the night uses it: it decides which of the two models is refitted.
+        embedder: as the night uses it: it decides which of the two models of hallucination is
+            refitted.
         prices: the price list (no figure here rests on it).
         up_to_day: labels of later days are not used.
+        metric: one of `LEARNING`.
 
     Raises:
-        EvalkitError: the folder cannot be written.
+        EvalkitError: the metric has no model that learns, or the folder cannot be written.
         ModelError: the embedding model cannot be loaded.
     """
-    tier = "" if embedder.verifier is not None else "_embeddings"
-    shipped = calibration.load(f"{METRIC}{tier}")
-    verdicts = labelling.read(lake, METRIC, up_to_day)
+    if metric not in LEARNING:
+        raise EvalkitError(
+            f"{metric!r} has no model that learns from labels. These have: {', '.join(LEARNING)}."
+        )
+    has_tiers = metric == "hallucination" and embedder.verifier is None
+    shipped = calibration.load(f"{metric}_embeddings" if has_tiers else metric)
+    verdicts = labelling.read(lake, metric, up_to_day)
     newest = verdicts.slice(max(0, verdicts.num_rows - _MOST))
     inputs: list[np.ndarray[Any, Any]] = []
     labels: list[bool] = []
@@ -69,18 +85,17 @@ def refit(
     for day in pc.unique(newest["day"]).to_pylist():
         of_day = newest.filter(pc.equal(newest["day"], pa.scalar(day, pa.date32())))
         asked = {row["interaction_id"]: row for row in of_day.to_pylist()}
+        turns = read_turns(lake, day)
         for rows in lake.batches(INTERACTIONS, day, settings.scoring.batch_rows):
             wanted = rows.filter(pc.is_in(rows["interaction_id"], pa.array(list(asked))))
-            batch = Batch(wanted, embedder, prices, {}, verifier=embedder.verifier)
-            status = statuses(batch)
-            readings = verified(batch, [k for k, why in enumerate(status) if why is None]) or {}
-            for k, support in enumerate(support_of(batch)):
+            batch = Batch(wanted, embedder, prices, {}, turns=turns, verifier=embedder.verifier)
+            for k, seen in enumerate(LEARNING[metric](batch)):
                 verdict = asked[batch.values("interaction_id")[k]]
-                if status[k] is not None or verdict["value"] not in (0.0, 1.0):
+                if seen is None or verdict["value"] not in (0.0, 1.0):
                     continue
-                inputs.append(response_inputs(support, readings.get(k)))
+                inputs.append(seen)
                 labels.append(verdict["value"] == 1.0)
-                groups.append(_document(batch, k))
+                groups.append(_shared(batch, k))
                 weights.append(verdict["probability"])
     found = adapt(
         shipped,
@@ -93,10 +108,13 @@ def refit(
     return found
 
 
-def _document(batch: Batch, row: int) -> str:
-    """What rows share: their first chunk, as people see it."""
+def _shared(batch: Batch, row: int) -> str:
+    """What rows share: their first chunk, as people see it; without chunks their session."""
     chunks = batch.chunks()[row]
-    return chunks[0].id or chunks[0].text
+    if chunks:
+        return f"chunk {chunks[0].id or chunks[0].text}"
+    session, own = batch.values("session_id")[row], batch.values("interaction_id")[row]
+    return f"row {own}" if session is None else f"session {session}"
 
 
 def _weights(probabilities: Sequence[float | None]) -> np.ndarray[Any, Any] | None:

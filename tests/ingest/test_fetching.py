@@ -26,6 +26,7 @@ Configure = Callable[..., Settings]
 
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+DAY_ = timedelta(days=1)
 
 
 def minutes(start: int, end: int) -> Window:
@@ -182,6 +183,23 @@ def test_the_hour_that_runs_is_asked_for_and_the_future_is_not(configure: Config
         )
         assert missing == []
         assert landing_of(asked, "vendor").all()[-1].window == minutes(600, 660)
+
+
+def test_old_windows_are_forgotten_but_those_of_the_night(configure: Configure) -> None:
+    with vendor_of("langfuse") as server:
+        asked = over(configure, server, "langfuse")
+        ingest = asked.ingest.model_copy(update={"landing_days": 7})
+        asked = asked.model_copy(update={"ingest": ingest})
+        landing, old = landing_of(asked, "vendor"), Window(MIDNIGHT - 9 * DAY_, MIDNIGHT - 8 * DAY_)
+        landing.store(old, iter([b"{}\n"]), NIGHT)
+        format_ = format_of("langfuse", "")
+        fetch(asked, "vendor", format_, [minutes(0, 1440)], FakeTime(NIGHT).outside())
+        assert landing.missing(minutes(0, 1440)) == []
+        assert landing.missing(old) == [old]
+        # A backfill a month later reads what is there still: it is the night's.
+        later = FakeTime(NIGHT + timedelta(days=30))
+        fetch(asked, "vendor", format_, [minutes(0, 1440)], later.outside())
+        assert landing.missing(minutes(0, 1440)) == []
 
 
 def test_two_runs_at_once(configure: Configure, tmp_path: Path) -> None:

@@ -1,22 +1,25 @@
-"""Days on disk: in whatever order they were read, rows come back whole, sorted, in pieces."""
+"""Days on disk: in whatever order they were read, rows come back whole, in order, in pieces."""
 
 from __future__ import annotations
 
-from datetime import date
+import hashlib
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalkit.ingest import spool as spool_module
-from evalkit.ingest.merging import merged, values_at
+from evalkit.ingest import merging, spool
+from evalkit.ingest.merging import Ordered, values_at
+from evalkit.ingest.ordering import places_of, seen_twice
 from evalkit.ingest.spool import Spool
+from evalkit.schema import TIME
 
 DAYS = [date(2026, 11, 21), date(2026, 11, 22)]
+START = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 def table_of(keys: list[int], size: int = 1) -> pa.Table:
@@ -28,54 +31,98 @@ def table_of(keys: list[int], size: int = 1) -> pa.Table:
 @given(
     steps=st.lists(st.lists(st.integers(0, 1000), min_size=1, max_size=40), max_size=8),
     dropped=st.sets(st.integers(0, 100)),
-    held=st.integers(100, 5000),
-    group=st.integers(50, 1000),
+    batch=st.integers(50, 2000),
+    held=st.integers(50, 5000),
 )
-def test_kept_rows_come_back_sorted(
+def test_rows_that_stand_come_back_in_order(
     tmp_path_factory: pytest.TempPathFactory,
     steps: list[list[int]],
     dropped: set[int],
+    batch: int,
     held: int,
-    group: int,
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spool_module, "_HELD_BYTES", held)
-        patch.setattr(spool_module, "_GROUP_BYTES", group)
-        spool = Spool(tmp_path_factory.mktemp("s"), "rows", DAYS, order=("key",))
-        for step in steps:
-            spool.add(table_of(step), pa.array([DAYS[0]] * len(step), pa.date32()))
-        files = spool.files(DAYS[0])
+    folder = tmp_path_factory.mktemp("s")
     keys = [key for step in steps for key in step]
     stand = [ordinal for ordinal in range(len(keys)) if ordinal not in dropped]
-    if len({keys[ordinal] for ordinal in stand}) < len(
-        stand
-    ):  # equal keys have no order of their own
-        stand = sorted({keys[ordinal]: ordinal for ordinal in stand}.values())
-    order = sorted(stand, key=lambda ordinal: keys[ordinal])
-    places = np.array([order.index(ordinal) for ordinal in stand], np.int64)
-    kept = np.array(stand, np.int64)
-    found = [
-        row for table in merged(files, kept, places) for row in table.column("key").to_pylist()
-    ]
-    assert found == [keys[ordinal] for ordinal in order]
-    texts = values_at(files, "text", kept)
+    order = sorted(stand, key=lambda ordinal: (keys[ordinal], ordinal))
+    places = np.full(len(keys), -1, np.int64)
+    places[order] = np.arange(len(order))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spool, "_BATCH_BYTES", batch)
+        patch.setattr(merging, "_HELD_BYTES", held)
+        patch.setattr(merging, "_PART_BYTES", held)
+        patch.setattr(merging, "_PIECE_BYTES", batch)
+        spooled = Spool(folder, "rows", DAYS)
+        for step in steps:
+            spooled.add(table_of(step), pa.array([DAYS[0]] * len(step), pa.date32()))
+        batches = spooled.batches(DAYS[0])
+        ordered = Ordered(batches, places, folder, "sorted")
+        for _ in range(2):  # it can be gone through again
+            found = [row for table in ordered for row in table.to_pylist()]
+            assert found == [{"key": keys[at], "text": f"{keys[at]}-x"} for at in order]
+    texts = values_at(batches, "text", np.array(stand, np.int64))
     assert texts == {ordinal: f"{keys[ordinal]}-x" for ordinal in stand}
 
 
+@given(
+    calls=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 20)), max_size=30),
+    dropped=st.sets(st.integers(0, 30)),
+)
+def test_the_order_is_that_of_times_and_ids(
+    tmp_path_factory: pytest.TempPathFactory, calls: list[tuple[int, int]], dropped: set[int]
+) -> None:
+    rows = Spool(tmp_path_factory.mktemp("s"), "rows", DAYS)
+    ids = [hashlib.sha256(bytes([call])).hexdigest()[:32] for _, call in calls]
+    times = [START + timedelta(seconds=second) for second, _ in calls]
+    table = pa.table(
+        {"interaction_id": pa.array(ids, pa.string()), "started_at": pa.array(times, TIME)}
+    )
+    for at in range(0, table.num_rows, 7):
+        rows.add(table.slice(at, 7))
+    batches = rows.batches(None)
+    assert seen_twice(batches).tolist() == [n for n, id_ in enumerate(ids) if ids.count(id_) > 1]
+    gone = np.array(sorted(dropped & set(range(len(calls)))), np.int64)
+    stand = [n for n in range(len(calls)) if n not in dropped]
+    order = sorted(stand, key=lambda n: (times[n], ids[n]))
+    places = places_of(batches, gone)
+    assert [place >= 0 for place in places] == [n in stand for n in range(len(calls))]
+    found = sorted(stand, key=lambda n: places[n])
+    assert [(times[n], ids[n]) for n in found] == [(times[n], ids[n]) for n in order]
+
+
 def test_rows_go_to_their_days_and_others_are_dropped(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, "rows", DAYS)
+    spooled = Spool(tmp_path, "rows", DAYS)
     days = [DAYS[1], date(2026, 11, 23), DAYS[0], DAYS[1]]
-    spool.add(table_of([1, 2, 3, 4]), pa.array(days, pa.date32()))
-    spool.add(table_of([5]))
-    read = {day: pq.read_table(spool.files(day)[0]).to_pydict() for day in [*DAYS, None]}
-    assert read[DAYS[0]]["key"] == [3]
-    assert (read[DAYS[1]]["key"], read[DAYS[1]]["ordinal"]) == ([1, 4], [0, 3])
-    assert (read[None]["key"], read[None]["ordinal"]) == ([5], [4])
-    assert spool.size(DAYS[1]) > spool.size(DAYS[0]) > 0
+    spooled.add(table_of([1, 2, 3, 4]), pa.array(days, pa.date32()))
+    spooled.add(table_of([5]))
+    read = {
+        day: [row for table in spooled.batches(day).tables() for row in table.to_pylist()]
+        for day in [*DAYS, None]
+    }
+    found = {day: [(row["key"], row["ordinal"]) for row in rows] for day, rows in read.items()}
+    assert found == {DAYS[0]: [(3, 2)], DAYS[1]: [(1, 0), (4, 3)], None: [(5, 4)]}
+    # What comes after a look is there as well.
+    spooled.add(table_of([6]))
+    keys = [table["key"].to_pylist() for table in spooled.batches(None).tables(["key"])]
+    assert keys == [[5], [6]]
 
 
-def test_large_rows_stand_in_small_groups(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, "rows", DAYS)
-    spool.add(table_of(list(range(30)), size=3_000_000))
-    (file,) = spool.files(None)
-    assert pq.ParquetFile(file).num_row_groups == 30
+def test_many_days_do_not_keep_as_many_files_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "_OPEN_FILES", 2)
+    monkeypatch.setattr(spool, "_BATCH_BYTES", 1)
+    days = [date(2026, 1, n) for n in range(1, 8)]
+    spooled = Spool(tmp_path, "rows", days)
+    for turn in range(2):
+        for n, day in enumerate(days):
+            spooled.add(table_of([10 * turn + n]), pa.array([day], pa.date32()))
+    for n, day in enumerate(days):
+        tables = spooled.batches(day).tables(["key"])
+        assert [table["key"].to_pylist() for table in tables] == [[n], [10 + n]]
+
+
+def test_large_rows_stand_in_small_batches(tmp_path: Path) -> None:
+    spooled = Spool(tmp_path, "rows", DAYS)
+    spooled.add(table_of(list(range(30)), size=3_000_000))
+    assert [rows for rows, _ in spooled.batches(None).shapes()] == [1] * 30

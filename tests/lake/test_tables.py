@@ -89,7 +89,7 @@ def test_nan_is_never_stored(tmp_path: Path) -> None:
     with pytest.raises(LakeError, match="mean: NaN is never stored"):
         lake.replace(DAILY, DAY, bad)
     with pytest.raises(LakeError, match="NaN"):
-        lake.replace(DAILY, DAY, pa.RecordBatchReader.from_batches(bad.schema, bad.to_batches()))
+        lake.store(DAILY, DAY, [bad])
     assert lake.days(DAILY) == []
 
 

@@ -415,6 +415,13 @@ def _scores(day: date, ids: list[str], text: Text) -> pa.Table:
                 "context_id": None,
                 "note": "unsupported",
             },
+            {
+                "metric": "retrieval_fault",
+                "start": 0,
+                "end": len(ANSWER),
+                "context_id": None,
+                "note": text("a better chunk was in the corpus and was not retrieved"),
+            },
         ]
         rows.append(row)
     return pa.Table.from_pylist(rows, schema)

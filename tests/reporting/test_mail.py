@@ -94,6 +94,7 @@ def test_texts_of_users_stay_out_unless_they_are_asked_for(told, tmp_path):
     assert "pair of shoes" in html_of(message)
     assert "<mark" in html_of(message)
     assert "pair of shoes" in message.get_body(("plain",)).get_content()
+    assert "Why it went wrong: a better chunk" in message.get_body(("plain",)).get_content()
 
 
 def test_the_same_night_gives_the_same_message(told, settings):

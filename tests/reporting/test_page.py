@@ -71,6 +71,7 @@ def test_the_page_says_what_a_reader_needs(page):
         "+0.13 (95 % interval +0.09 to +0.17)",
         "since 12 November (11 nights)",
         "<mark>60 days</mark>",
+        "Why it went wrong: <bdi>a better chunk was in the corpus and was not retrieved</bdi>",
         "evalkit show <bdi>112200",
         "63 requests (2\xa0%) have no known price.",
         "2,946 received = 2,902 accepted + 44 duplicate + 0 rejected",

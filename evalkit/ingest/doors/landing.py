@@ -135,6 +135,23 @@ class Landing:
                 if path.stat().st_mtime < old:
                     path.unlink()
 
+    def forget(self, before: datetime) -> None:
+        """Remove windows of days that were over before a time. What cannot be removed stays."""
+        if not self.folder.is_dir():
+            return
+        first = (
+            f"{before.astimezone(UTC) - _LONGEST:%Y-%m-%d}"  # a window may reach into the next day
+        )
+        for day in self.folder.iterdir():
+            if not _DAY.fullmatch(day.name) or day.name >= first:
+                continue
+            for path in day.iterdir():
+                if _NAME.fullmatch(path.name) or path.name.startswith(_BESIDE):
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+            with contextlib.suppress(OSError):  # somebody else's files are none of ours
+                day.rmdir()
+
     def _read(self, window: Window) -> list[tuple[Landed, bool]]:
         """The files that touch a window, and whether each holds anything that newer ones do not."""
         around = Window(window.start - _LONGEST, window.end + _LONGEST)

@@ -4,10 +4,10 @@
 SELECT
     spooled.source,
     (epoch_us(spooled.started_at) - $start_us) // 3600000000 AS hour,
-    count(*) FILTER (WHERE kept.ordinal IS NOT NULL) AS accepted,
-    count(*) FILTER (WHERE kept.ordinal IS NULL AND spooled.ordinal >= 0) AS duplicate,
-    count(*) FILTER (WHERE kept.ordinal IS NOT NULL AND spooled.truncated) AS truncated
+    count(*) FILTER (WHERE dropped.ordinal IS NULL) AS accepted,
+    count(*) FILTER (WHERE dropped.ordinal IS NOT NULL AND spooled.ordinal >= 0) AS duplicate,
+    count(*) FILTER (WHERE dropped.ordinal IS NULL AND spooled.truncated) AS truncated
 FROM spooled
-LEFT JOIN kept USING (ordinal)
+LEFT JOIN dropped USING (ordinal)
 GROUP BY ALL
 ORDER BY ALL

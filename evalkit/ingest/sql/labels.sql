@@ -23,7 +23,7 @@ FROM (
             ORDER BY verdicts."at" DESC, verdicts.ordinal DESC
         ) AS place
     FROM spooled
-    SEMI JOIN kept USING (ordinal)
+    ANTI JOIN dropped USING (ordinal)
     JOIN verdicts USING (source_id)
 )
 WHERE place = 1

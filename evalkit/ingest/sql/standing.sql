@@ -3,13 +3,13 @@
 -- read as a whole or more of it than before: a stored row of it that it no longer gives was made of a part.
 WITH found AS (
     SELECT interaction_id, max(updated_at) AS updated_at
-    FROM (SELECT interaction_id, updated_at FROM read UNION ALL SELECT interaction_id, updated_at FROM elsewhere)
+    FROM told
     GROUP BY interaction_id
 ),
 
 told_again AS (
     SELECT DISTINCT source, trace_id
-    FROM (SELECT source, trace_id FROM read UNION ALL SELECT source, trace_id FROM elsewhere)
+    FROM told_traces
     SEMI JOIN fetched USING (source)
 )
 

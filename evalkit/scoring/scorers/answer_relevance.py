@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from evalkit.metrics import Metric
 from evalkit.scoring.batch import Batch
 from evalkit.scoring.calibration import Logistic
@@ -10,7 +13,7 @@ from evalkit.scoring.contract import Scores, Values, scorer
 from evalkit.scoring.relevance import relevance_of
 from evalkit.scoring.scorers.abstention import abstentions
 
-__all__ = ["answer_relevance"]
+__all__ = ["answer_relevance", "answer_relevance_inputs"]
 
 
 @scorer(
@@ -46,12 +49,20 @@ def answer_relevance(batch: Batch) -> Scores:
     """
     model: Logistic = batch.models["answer_relevance"]
     values = Values(len(batch))
-    declined = abstentions(batch)
-    for row, relevance in enumerate(relevance_of(batch)):
-        if relevance.status is not None:
-            values.skip(row, relevance.status)
-        elif declined[row]:
-            values.skip(row, "abstained")
+    for row, (seen, relevance) in enumerate(
+        zip(answer_relevance_inputs(batch), relevance_of(batch), strict=True)
+    ):
+        if seen is not None:
+            values.set(row, float(model.probability(seen[None])[0]))
         else:
-            values.set(row, float(model.probability(relevance.inputs[None])[0]))
+            values.skip(row, relevance.status or "abstained")
     return Scores({"answer_relevance": values})
+
+
+def answer_relevance_inputs(batch: Batch) -> list[NDArray[np.float64] | None]:
+    """What the model sees of each row; None where it has no value."""
+    rows = zip(relevance_of(batch), abstentions(batch), strict=True)
+    return [
+        relevance.inputs if relevance.status is None and not declined else None
+        for relevance, declined in rows
+    ]

@@ -4,8 +4,11 @@ features of `scoring/support`."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from evalkit.metrics import Metric
 from evalkit.scoring.batch import Batch
@@ -17,7 +20,15 @@ from evalkit.scoring.support import Support, support_of
 from evalkit.scoring.verification import Verified, verified
 from evalkit.text.sentences import Span
 
-__all__ = ["Judgement", "groundedness", "is_hallucinated", "judgements", "marked_words", "statuses"]
+__all__ = [
+    "Judgement",
+    "groundedness",
+    "hallucination_inputs",
+    "is_hallucinated",
+    "judgements",
+    "marked_words",
+    "statuses",
+]
 
 # Log-odds from which on a word is marked. Chosen on the words of WiCE, by a network that had not seen
 # WiCE: the highest cut (people look at what is marked) whose F1 is within 0.01 of the best.
@@ -98,19 +109,34 @@ def judgements(batch: Batch) -> list[Judgement | None]:
 
     def make() -> list[Judgement | None]:
         sentence_model, response_model = _models(batch)
-        status_of = statuses(batch)
-        wanted = [row for row, status in enumerate(status_of) if status is None]
-        readings = verified(batch, wanted) or {}
+        readings = _readings(batch)
         found: list[Judgement | None] = [None] * len(batch)
-        for row in wanted:
+        for row, inputs in enumerate(hallucination_inputs(batch)):
+            if inputs is None:
+                continue
             support, reading = support_of(batch)[row], readings.get(row)
             unsupported = sentence_model.probability(sentence_inputs(support, reading)).tolist()
-            inputs = response_inputs(support, reading)[None]
-            whole = float(response_model.probability(inputs)[0])
+            whole = float(response_model.probability(inputs[None])[0])
             found[row] = Judgement(support, reading, unsupported, whole)
         return found
 
     return batch.memo("judgements", make)
+
+
+def hallucination_inputs(batch: Batch) -> list[NDArray[np.float64] | None]:
+    """What the model of the tier in use sees of each row; None where `statuses` says why not."""
+    readings = _readings(batch)
+    return [
+        response_inputs(support, readings.get(row)) if status is None else None
+        for row, (support, status) in enumerate(
+            zip(support_of(batch), statuses(batch), strict=True)
+        )
+    ]
+
+
+def _readings(batch: Batch) -> Mapping[int, Verified]:
+    rows = [row for row, status in enumerate(statuses(batch)) if status is None]
+    return verified(batch, rows) or {}
 
 
 def _models(batch: Batch) -> tuple[Logistic, Logistic]:

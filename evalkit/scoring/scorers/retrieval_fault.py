@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evalkit.metrics import Metric
 from evalkit.scoring.batch import Batch
-from evalkit.scoring.contract import Scores, Values, scorer
+from evalkit.scoring.contract import Evidence, Scores, Values, scorer
 from evalkit.scoring.corpus import Corpus
 from evalkit.scoring.ranking import Judged, Question, chunk_inputs, judge, judged, reader_of
 from evalkit.scoring.scorers.abstention import abstentions
@@ -29,6 +29,13 @@ FAULTS: tuple[Fault, ...] = (
     "ignored_by_generator",
     "not_in_corpus",
 )
+#: What is said of an answer with this fault.
+_SAID: Mapping[Fault, str] = {
+    "retriever_miss": "a better chunk was in the corpus and was not retrieved",
+    "ranked_out": "the chunk that answers was ranked below most of the others",
+    "ignored_by_generator": "a chunk that answers stood near the top and was not used",
+    "not_in_corpus": "no chunk of the corpus answers the question",
+}
 # Two chunks this near are one passage, cut or indexed twice: neither is ahead of the other.
 _ALIKE = 0.9
 # What a lead of so much log-odds of relevance is worth in log-odds of answering.
@@ -109,7 +116,7 @@ def _log_odds(probability: float) -> float:
 
 @scorer(
     "retrieval_fault",
-    version="2",
+    version="3",
     needs=(
         "query",
         "response",
@@ -157,6 +164,8 @@ def retrieval_fault(batch: Batch) -> Scores:
     retrieved is not known, so `fault_not_in_corpus` may also be a document that no question ever
     reached.
 
+    Evidence: the whole response, with the fault in words.
+
     Not a bad answer, no query, no contexts in the log (contexts [] is a retriever that found
     nothing): not_applicable. So is a bad answer without an answering chunk where there is no corpus
     (scores of a frame at hand). Cut in the log: truncated. Too long: over_budget.
@@ -167,6 +176,8 @@ def retrieval_fault(batch: Batch) -> Scores:
     contexts, queries = batch.values("contexts"), batch.strings("query")
     truncated, beyond = batch.values("truncated"), batch.over_budget("contexts")
     cut = batch.models["context_sufficiency"].threshold
+    responses = batch.strings("response")
+    evidence: dict[int, list[Evidence]] = {}
     for i in range(n):
         fault: Fault | None = None
         status = "not_applicable"
@@ -185,7 +196,10 @@ def retrieval_fault(batch: Batch) -> Scores:
                 values.skip(i, status)
             else:
                 values.set(i, float(name == f"fault_{fault}"))
-    return Scores(columns)
+        if fault is not None:
+            whole = len(responses[i] or "")
+            evidence[i] = [Evidence("retrieval_fault", 0, whole, None, _SAID[fault])]
+    return Scores(columns, evidence)
 
 
 def _is_voted_down(feedback: Sequence[Mapping[str, Any] | None] | None) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from evalkit.metrics import Metric
 from evalkit.scoring.batch import Batch
 from evalkit.scoring.calibration import Logistic
@@ -20,7 +23,13 @@ from evalkit.text.tokens import content_words, stem
 from evalkit.text.user_acts import user_acts
 from evalkit.text.word_lists import word_set
 
-__all__ = ["abandonment", "answer_edited", "user_behaviour", "user_feedback"]
+__all__ = [
+    "abandonment",
+    "answer_edited",
+    "user_behaviour",
+    "user_correction_inputs",
+    "user_feedback",
+]
 
 #: A question that comes again within this time of the first is a retry.
 RETRY_SECONDS = 300.0
@@ -96,10 +105,10 @@ def user_behaviour(batch: Batch) -> Scores:
     model: Logistic = batch.models["user_correction"]
     columns = {metric.name: Values(len(batch)) for metric in _METRICS}
     turns = _turns(batch)
-    for i, (turn, (words, meaning)) in enumerate(zip(turns, _alike(batch, turns), strict=True)):
+    alike, seen = _alike(batch, turns), user_correction_inputs(batch)
+    for i, (turn, (words, meaning), inputs) in enumerate(zip(turns, alike, seen, strict=True)):
         said = dict.fromkeys(columns, _NOTHING) if turn is None else _said(turn, words, meaning)
-        if turn is not None and turn.answer is not None:
-            inputs = turn_inputs(turn.text, turn.answer)
+        if inputs is not None:
             said["user_correction"] = float(model.probability(inputs[None])[0])
         for name, values in columns.items():
             value = said[name]
@@ -108,6 +117,14 @@ def user_behaviour(batch: Batch) -> Scores:
             else:
                 values.set(i, value)
     return Scores(columns)
+
+
+def user_correction_inputs(batch: Batch) -> list[NDArray[np.float64] | None]:
+    """What the model sees of each turn; None where no answer stood before it."""
+    return [
+        None if turn is None or turn.answer is None else turn_inputs(turn.text, turn.answer)
+        for turn in _turns(batch)
+    ]
 
 
 def _said(turn: _Turn, words: float, meaning: float) -> dict[str, float | None]:
@@ -128,6 +145,10 @@ def _said(turn: _Turn, words: float, meaning: float) -> dict[str, float | None]:
 
 
 def _turns(batch: Batch) -> list[_Turn | None]:
+    return batch.memo("turns before", lambda: _read_turns(batch))
+
+
+def _read_turns(batch: Batch) -> list[_Turn | None]:
     rows = zip(batch.strings("query"), batch.values("history"), batch.places(), strict=True)
     found: list[_Turn | None] = []
     for text, history, place in rows:

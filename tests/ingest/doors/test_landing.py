@@ -144,6 +144,21 @@ def test_what_nobody_reads_is_removed_a_day_later(tmp_path: Path) -> None:
     ]
 
 
+def test_what_is_to_be_forgotten_goes_and_nothing_else(tmp_path: Path) -> None:
+    kept = Landing(tmp_path / "vendor")
+    day = 24 * 60
+    spans = [window(-n * day, -n * day + 60) for n in range(5)]
+    for span in spans:
+        kept.store(span, lines(span), NOON)
+    (kept.folder / "2026-11-18" / "notes.txt").write_text("of somebody else")
+    kept.forget(NOON - timedelta(days=2))
+    assert [one.window for one in kept.all()] == spans[3::-1]  # the day before it may reach into it
+    assert (kept.folder / "2026-11-18" / "notes.txt").exists()
+    kept.forget(NOON - timedelta(days=1))
+    assert [one.window for one in kept.all()] == spans[2::-1]
+    assert not (kept.folder / "2026-11-19").exists()
+
+
 @pytest.mark.parametrize(
     "span",
     [Window(NOON, NOON), Window(NOON, NOON + timedelta(seconds=90)), window(0, 1441)],

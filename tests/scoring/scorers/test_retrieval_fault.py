@@ -230,3 +230,6 @@ def test_the_night_looks_among_all_chunks_that_were_ever_given(
         "ignored_by_generator": 0,
         "not_in_corpus": 0,
     }
+    said = [e for e in row["evidence"] if e["metric"] == "retrieval_fault"]
+    assert [(e["start"], e["end"]) for e in said] == [(0, len("I do not know."))]
+    assert said[0]["note"] == "a better chunk was in the corpus and was not retrieved"
