@@ -159,6 +159,22 @@ def test_a_night_within_its_budget_is_not_short_of_coverage(lakes: dict[str, Lak
     assert row["coverage"] == 1.0
 
 
+def test_without_a_budget_coverage_is_what_has_a_value(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    Traffic().fill(lake, None)
+    stored = lake.read(SCORES, DAY, DAY).to_pylist()
+    for row in stored[: N // 2]:
+        row |= {"groundedness": None, "groundedness__status": "error"}
+    schema = scores_schema([(m, "") for m in METRICS])
+    rows = [{name: row[name] for name in schema.names} for row in stored]
+    lake.replace(SCORES, DAY, pa.Table.from_pylist(rows, schema))
+    rollup(settings(), lake, DAY, METRICS)
+    params = {"metric": "groundedness", "segment": "all", "start": DAY, "end": DAY}
+    (row,) = lake.sql(query("trend"), params).to_pylist()
+    assert row["coverage"] == 0.5
+    assert judge(settings(), lake, DAY).coverage["groundedness"] == 0.5
+
+
 def test_detection_counts_a_night_as_the_rows_that_would_tell_as_much(
     lakes: dict[str, Lake],
 ) -> None:
