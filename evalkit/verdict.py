@@ -95,14 +95,17 @@ def _budget(lake: Lake, day: date) -> str | None:
         return None
     if drawn == n:
         return f"The budget sufficed: models read all {n:,} rows."
+    if row["without_chance"]:
+        return (
+            f"The budget is for no model: {drawn:,} of {n:,} rows had all their texts in the cache, and what needs "
+            "models has no figure where that is not all of them."
+        )
     work = float(spent.get("work", 0))
     share = f", {float(spent['read']) / work:.0%} of the work" if work else ""
-    left = (
-        "what needs them has no figure for the others"
-        if row["without_chance"]
-        else "figures of all rows are estimated from these, and their intervals say how surely"
+    return (
+        f"Within the budget models read {drawn:,} of {n:,} rows{share}; figures of all rows are estimated from these, "
+        "and their intervals say how surely."
     )
-    return f"Within the budget models read {drawn:,} of {n:,} rows{share}; {left}."
 
 
 def _covered(row: dict[str, Any]) -> float | None:

@@ -202,4 +202,4 @@ def test_without_money_there_is_no_figure_and_no_alarm(tmp_path: Path) -> None:
     assert summary.coverage["groundedness"] is None
     assert not [reason for reason in summary.reasons if "score" in reason]
     assert summary.budget is not None
-    assert "no figure for the others" in summary.budget
+    assert "for no model" in summary.budget
