@@ -277,10 +277,45 @@ class ScoringSettings(_Section):
         description="read each claim against its evidence with the verifier: several times slower, "
         "better on claims that change a fact; docs/agreement.md says what it brings",
     )
+    budget: str = Field(
+        "all",
+        description="how long a day's models may run: all, a time (20m, 1.5h, 90s), $0 for what needs "
+        "none, or an amount ($1.50) with [engine] usd_per_hour; rows beyond it are sampled, "
+        "docs/budget.md",
+    )
+    tokens_per_second: float | None = Field(
+        None,
+        gt=0,
+        description="tokens of texts that a worker's models read in a second, to make a budget's time "
+        "a number of tokens; without it what former nights reached",
+    )
     models: str = Field(
         "evalkit-models",
         description="folder of models refitted to your labels (`evalkit labels refit`)",
     )
+
+    @field_validator("budget")
+    @classmethod
+    def _readable_budget(cls, budget: str) -> str:
+        if budget != "all" and _amount(budget) is None:
+            raise ValueError(
+                f"{budget!r} is no budget. Write all, a time such as 20m, 1.5h or 90s, or an amount "
+                "such as $0 or $1.50"
+            )
+        return budget
+
+
+def _amount(budget: str) -> tuple[float, str] | None:
+    """A budget's number and unit: s, m, h or $.
+
+    >>> _amount("20m"), _amount("$1.50"), _amount("-3m")
+    ((20.0, 'm'), (1.5, '$'), None)
+    """
+    time = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh])", budget)
+    if time is not None:
+        return float(time[1]), time[2]
+    money = re.fullmatch(r"\$\s*(\d+(?:\.\d+)?)", budget)
+    return None if money is None else (float(money[1]), "$")
 
 
 class EngineSettings(_Section):
@@ -305,6 +340,9 @@ class EngineSettings(_Section):
         None,
         description="folder that all workers reach, for what is on its way; without it beside the "
         "lake",
+    )
+    usd_per_hour: float | None = Field(
+        None, gt=0, description="what an hour of one worker costs, for a budget in dollars"
     )
 
 
@@ -413,6 +451,27 @@ class Settings(_Section):
                     f"[rollup] segments: {name!r} is no column of interactions.{_did_you(name, known)}"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _priced_budget(self) -> Settings:
+        number, unit = _amount(self.scoring.budget) or (0.0, "s")
+        if unit == "$" and number > 0 and self.engine.usd_per_hour is None:
+            raise ValueError(
+                f"[scoring] budget: {self.scoring.budget!r} needs the price of an hour of this "
+                "machine: set [engine] usd_per_hour, or give a time."
+            )
+        return self
+
+    @property
+    def budget_seconds(self) -> float | None:
+        """How many seconds of one worker's time a day may be scored for; None: as many as it takes."""
+        amount = _amount(self.scoring.budget)
+        if amount is None:
+            return None
+        number, unit = amount
+        if unit == "$":
+            return number / self.engine.usd_per_hour * 3600 if self.engine.usd_per_hour else 0.0
+        return number * {"s": 1, "m": 60, "h": 3600}[unit] * self.engine.workers
 
     @property
     def zone(self) -> ZoneInfo:

@@ -18,6 +18,7 @@ __all__ = [
     "PROMPTS",
     "REJECTS",
     "SCORES",
+    "SCORES_OF_A_BUDGET",
     "STATUSES",
     "TABLES",
     "Column",
@@ -183,20 +184,48 @@ _SCORES_TAIL = (
     ),
 )
 
+#: Columns of `scores` that are there once a day was scored under a budget.
+SCORES_OF_A_BUDGET = (
+    Column(
+        "budget",
+        pa.string(),
+        "the budget that the day was scored under, in seconds of a worker; NULL without one",
+    ),
+    Column(
+        "probability",
+        pa.float64(),
+        "how likely this row was to be drawn for the scorers that need models, in (0, 1]; NULL where it never could be, "
+        "and without a budget",
+    ),
+    Column(
+        "is_drawn",
+        pa.bool_(),
+        "whether it was: the others have status over_budget in these metrics; NULL without a budget",
+    ),
+    Column(
+        "cheap",
+        pa.map_(pa.string(), pa.float64()),
+        "by metric what its scorer says without models; a metric that is not there does not apply, one "
+        "with NULL applies and has no value; NULL where the row was certain to be drawn",
+    ),
+)
+
 SCORES = Table(
     "scores",
     "the scores of one interaction: a column per metric, and per metric why it has a value or not",
-    _SCORES_HEAD + _SCORES_TAIL,
+    _SCORES_HEAD + _SCORES_TAIL + SCORES_OF_A_BUDGET,
 )
 
 
-def scores_schema(metrics: Iterable[tuple[str, str]]) -> pa.Schema:
+def scores_schema(metrics: Iterable[tuple[str, str]], *, under_budget: bool = False) -> pa.Schema:
     """The schema of `scores` with a value and a status column for each (metric, comment)."""
     columns = list(_SCORES_HEAD)
     for name, comment in metrics:
         columns.append(Column(name, pa.float64(), comment))
         columns.append(Column(f"{name}__status", pa.string(), " | ".join(STATUSES)))
     columns.extend(_SCORES_TAIL)
+    if under_budget:
+        columns.extend(SCORES_OF_A_BUDGET)
     return Table(SCORES.name, SCORES.row, tuple(columns)).schema
 
 
@@ -211,6 +240,17 @@ DAILY = Table(
         Column("n", pa.int64(), "interactions in the segment"),
         Column("n_eligible", pa.int64(), "of these, the ones that the metric applies to"),
         Column("n_scored", pa.int64(), "of these, the ones that have a value"),
+        Column(
+            "n_represented",
+            pa.float64(),
+            "eligible rows that the figures stand for, where a budget left some of them unscored and they "
+            "are estimated; 0 where too few were scored to say anything; NULL without a budget",
+        ),
+        Column(
+            "n_effective",
+            pa.float64(),
+            "so many scored rows would tell the mean as well, where it is estimated; NULL where it is not",
+        ),
         Column("mean", pa.float64(), "mean of the values; NULL when there is none"),
         Column("variance", pa.float64(), "sample variance of the values; NULL below two"),
         Column("lower", pa.float64(), "lower end of the mean's 95 % interval"),
@@ -348,10 +388,11 @@ REJECTS = Table(
 
 LEDGER = Table(
     "ledger",
-    "one source and hour of a day (kind hour), one run of a night (kind run), one mail (kind mail)",
+    "one source and hour of a day (kind hour), one run of a night (kind run), one mail (kind mail), how a "
+    "budget was spent (kind budget)",
     (
         Column("day", pa.date32(), "the day (partition)"),
-        Column("kind", pa.string(), "hour, run or mail (partition)"),
+        Column("kind", pa.string(), "hour, run, mail or budget (partition)"),
         Column("source", pa.string(), "the source; NULL for runs and mails"),
         Column("hour", TIME, "the hour's beginning; NULL for runs and mails"),
         Column(
@@ -395,6 +436,11 @@ LEDGER = Table(
         Column("message", pa.string(), "what went wrong, in words"),
         Column("started_at", TIME, "when the run began"),
         Column("seconds", pa.float64(), "how long it took"),
+        Column(
+            "spent",
+            pa.map_(pa.string(), pa.string()),
+            "for a budget: what was there to do, what was allowed and why, what was drawn",
+        ),
     ),
     parts=("day", "kind"),
 )

@@ -138,6 +138,8 @@ def night(done: Night, as_json: bool) -> None:
             f"  {counts['received']} records: {counts['accepted']} taken, {counts['duplicate']} repeated, "
             f"{counts['rejected']} unreadable; {counts['scored']} scored"
         )
+    if summary.budget is not None:
+        console.print(f"  {summary.budget}")
     if summary.status in {"degraded", "failed"}:
         for reason in summary.reasons:
             console.print(f"  [{style}]{escape(safe(reason))}[/]")
@@ -186,6 +188,7 @@ def night_dict(done: Night) -> dict[str, Any]:
         "reasons": summary.reasons,
         "counts": summary.counts,
         "coverage": summary.coverage,
+        "budget": summary.budget,
         "findings": [{key: finding.get(key) for key in keys} for finding in summary.findings],
         "report": None if done.report is None else str(done.report),
         "mail": done.mail,

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from evalkit.config import Settings
-from evalkit.lake import Lake
+from evalkit.lake import Lake, ledger
 from evalkit.queries import query
 from evalkit.schema import DAILY, LEDGER
 
@@ -24,7 +24,8 @@ class NightSummary:
 
     `status` is healthy, findings, degraded or failed; `reasons` says why in plain words. `counts` has received,
     accepted, duplicate, rejected and scored; `coverage` per metric the share of eligible rows that have a value
-    (None where no row was eligible); `findings` the open ones, what matters most first.
+    (None where no row was eligible); `findings` the open ones, what matters most first; `budget` says what a budget left
+    out, in one sentence.
     """
 
     day: date
@@ -33,6 +34,7 @@ class NightSummary:
     counts: dict[str, int] = field(default_factory=dict)
     coverage: dict[str, float | None] = field(default_factory=dict)
     findings: list[dict[str, Any]] = field(default_factory=list)
+    budget: str | None = None
 
     @property
     def exit_code(self) -> int:
@@ -67,7 +69,7 @@ def judge(settings: Settings, lake: Lake, day: date) -> NightSummary:
     else:
         status = "healthy"
     reasons = degraded + [finding["title"] for finding in alarming]
-    return NightSummary(day, status, reasons, counts, coverage, shown)
+    return NightSummary(day, status, reasons, counts, coverage, shown, _budget(lake, day))
 
 
 def _counts(lake: Lake, day: date) -> dict[str, int]:
@@ -76,12 +78,44 @@ def _counts(lake: Lake, day: date) -> dict[str, int]:
 
 
 def _coverage(lake: Lake, day: date) -> dict[str, float | None]:
-    rows = lake.read(DAILY, day, day, ["metric", "segment", "n_eligible", "n_scored"]).to_pylist()
+    names = ["metric", "segment", "n_eligible", "n_scored", "n_represented"]
+    rows = lake.read(DAILY, day, day, names).to_pylist()
     return {
-        row["metric"]: row["n_scored"] / row["n_eligible"] if row["n_eligible"] else None
+        row["metric"]: _covered(row)
         for row in sorted(rows, key=lambda row: str(row["metric"]))
         if row["segment"] == "all"
     }
+
+
+def _budget(lake: Lake, day: date) -> str | None:
+    """What a budget left out; None without one."""
+    row = lake.sql(query("budget_counts"), {"day": day}).to_pylist()[0]
+    n, drawn, spent = row["n"], row["drawn"], ledger.spent_on(lake, day)
+    if not n:
+        return None
+    if drawn == n:
+        return f"The budget sufficed: models read all {n:,} rows."
+    if row["without_chance"]:
+        return (
+            f"The budget is for no model: {drawn:,} of {n:,} rows had all their texts in the cache, and what needs "
+            "models has no figure where that is not all of them."
+        )
+    work = float(spent.get("work", 0))
+    share = f", {float(spent['read']) / work:.0%} of the work" if work else ""
+    return (
+        f"Within the budget models read {drawn:,} of {n:,} rows{share}; figures of all rows are estimated from these, "
+        "and their intervals say how surely."
+    )
+
+
+def _covered(row: dict[str, Any]) -> float | None:
+    """The share of eligible rows that a figure stands for: those with a value, and those that a budget left
+    out and that it is estimated for. None where there are none, or the budget was for no figure at all: that was
+    asked for, and the page says so."""
+    eligible, stands_for = row["n_eligible"], row["n_represented"]
+    if not eligible or stands_for == 0:
+        return None
+    return float(min(row["n_scored"] if stands_for is None else stands_for, eligible) / eligible)
 
 
 def _incomplete(

@@ -117,3 +117,31 @@ def test_days_are_as_long_as_their_clocks_say(day: dt.date, hours: int) -> None:
     start, end = config.day_bounds(day, ZoneInfo("Europe/Zurich"))
     assert (end - start) == dt.timedelta(hours=hours)
     assert start.tzinfo == ZoneInfo("UTC")
+
+
+@pytest.mark.parametrize(
+    ("budget", "seconds"),
+    [("all", None), ("90s", 90), ("20m", 1200), ("1.5h", 5400), ("$0", 0), ("$1.50", 13_500)],
+)
+def test_a_budget_is_so_many_seconds(tmp_path: Path, budget: str, seconds: float | None) -> None:
+    text = f'{SOURCE}[scoring]\nbudget = "{budget}"\n[engine]\nusd_per_hour = 0.4\n'
+    assert config.load(written(tmp_path, text)).budget_seconds == seconds
+
+
+def test_a_time_is_the_wall_clocks_and_money_buys_one_workers(tmp_path: Path) -> None:
+    text = SOURCE + '[scoring]\nbudget = "20m"\n[engine]\nworkers = 4\nusd_per_hour = 0.4\n'
+    assert config.load(written(tmp_path, text)).budget_seconds == 4800
+    text = text.replace("20m", "$0.40")
+    assert config.load(written(tmp_path, text)).budget_seconds == 3600
+
+
+@pytest.mark.parametrize("budget", ["20", "20 minutes", "-3m", "€2", "$", "1e3s", ""])
+def test_what_is_no_budget_is_named(tmp_path: Path, budget: str) -> None:
+    told = message(tmp_path, f'{SOURCE}[scoring]\nbudget = "{budget}"\n')
+    assert "[scoring] budget: " in told
+    assert "20m, 1.5h or 90s" in told
+
+
+def test_a_budget_in_dollars_needs_the_price_of_an_hour(tmp_path: Path) -> None:
+    told = message(tmp_path, f'{SOURCE}[scoring]\nbudget = "$1.50"\n')
+    assert "[engine] usd_per_hour" in told

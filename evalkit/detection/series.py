@@ -26,7 +26,7 @@ class Series:
     Attributes:
         key: metric, segment, value of the segment.
         days: int64 [h] day ordinals (`date.toordinal`).
-        n: float64 [h] scored rows.
+        n: float64 [h] scored rows; where a budget left rows out, as many as would tell as much.
         level: float64 [h] mean on the metric's scale; NaN without rows.
         variance: float64 [h] sample variance of rows on that scale; NaN below two rows.
         counts: int64 [h, bins] histograms, or None where the table holds none.
@@ -99,7 +99,7 @@ def by_key(daily: pa.Table, scales: dict[str, Scale]) -> dict[Key, Series]:
     ).combine_chunks()
     names = [daily[column].to_numpy() for column in ("metric", "segment", "value_of_segment")]
     days = daily["day"].cast(pa.int32()).to_numpy().astype(np.int64) + _EPOCH
-    n = _floats(daily["n_scored"])
+    n = _floats(pc.coalesce(daily["n_effective"], daily["n_scored"].cast(pa.float64())))
     level, variance = _floats(daily["level_mean"]), _floats(daily["level_variance"])
     n = np.where(np.isfinite(level), np.nan_to_num(n), 0.0)
     histograms = daily["histogram"].combine_chunks()

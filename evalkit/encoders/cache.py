@@ -80,6 +80,15 @@ class VectorCache:
             )
         return found
 
+    def holds(self, texts: Sequence[bytes]) -> set[int]:
+        """Which texts (UTF-8, each distinct) have a vector there, by position; none counts as used."""
+        keys = {self._key(text): i for i, text in enumerate(texts)}
+        found: set[int] = set()
+        for part in _parts(list(keys), _KEYS_PER_QUERY):
+            known: list[tuple[bytes]] = self._try(partial(_present, part), [])
+            found.update(keys[key] for (key,) in known)
+        return found
+
     def put(self, vectors: Mapping[bytes, NDArray[np.float32]]) -> None:
         """Keep the vectors of some texts (UTF-8)."""
         rows = [(self._key(text), _pack(vector), self._turn) for text, vector in vectors.items()]
@@ -215,6 +224,11 @@ def _select(keys: list[bytes], db: sqlite3.Connection) -> list[tuple[bytes, byte
     marks = ",".join("?" * len(keys))
     query = f"SELECT key, vector, used FROM vectors WHERE key IN ({marks})"  # noqa: S608 (marks only)
     return db.execute(query, keys).fetchall()
+
+
+def _present(keys: list[bytes], db: sqlite3.Connection) -> list[tuple[bytes]]:
+    marks = ",".join("?" * len(keys))
+    return db.execute(f"SELECT key FROM vectors WHERE key IN ({marks})", keys).fetchall()  # noqa: S608
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

@@ -160,6 +160,13 @@ class Embedder:
             self._at_hand.put(distinct[asked[k]], vector)
         return [i for k, i in enumerate(asked) if k not in known]
 
+    def lacks(self, texts: Sequence[str]) -> list[bool]:
+        """Which texts would have to be encoded: the cache does not have them."""
+        at: dict[bytes, int] = {}
+        positions = [at.setdefault(text.encode("utf-8", "replace"), len(at)) for text in texts]
+        known = self._cache.holds(list(at)) if self._cache is not None else set()
+        return [position not in known for position in positions]
+
     def tokens(self, texts: Sequence[str]) -> TokenEmbeddings:
         """Token vectors of texts; not cached."""
         return self.encoder.tokens(texts)

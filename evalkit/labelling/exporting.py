@@ -70,6 +70,8 @@ def choose(
     keys = [keys[k] for k in kept]
     picks, chances = _drawn(population, end, n, seed, evenly=second)
     after = () if second else _sheets(labels, start, end)
+    # Under a budget a row had to be drawn twice: to be scored, and to be asked.
+    chances = chances * population["chance"].to_numpy()
     asked = [
         Asked(*keys[pick], None if second else round(float(chances[pick]), _DIGITS))
         for pick in picks
@@ -92,7 +94,7 @@ def _candidates(lake: Lake, metric: Metric, start: date, end: date) -> pa.Table:
         raise EvalkitError(f"{metric.name}: was never scored (scores hold {have}).")
     # The name is one of the table's own columns: nothing of the caller's.
     asked = query("label_candidates").replace("{metric}", f'"{metric.name}"')
-    return lake.sql(asked, {"start": start, "end": end})
+    return lake.sql(asked, {"start": start, "end": end, "metric": metric.name})
 
 
 def _labelled_by(labels: pa.Table) -> dict[tuple[date, str], list[str | None]]:

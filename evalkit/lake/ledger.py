@@ -1,5 +1,5 @@
-"""The run rows of the ledger: what each night was run with and what it came to. Hour rows are ingest's (but for what
-the score step says in them), mail rows send's."""
+"""The run rows of the ledger: what each night was run with and what it came to; and how budgets were spent. Hour rows
+are ingest's (but for what the score step says in them), mail rows send's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,17 @@ import pyarrow.parquet as pq
 from evalkit.lake.tables import Lake
 from evalkit.schema import INTERACTIONS, LEDGER
 
-__all__ = ["Run", "digest", "hours_digest", "last_run", "record_run", "record_scored"]
+__all__ = [
+    "Run",
+    "digest",
+    "hours_digest",
+    "last_run",
+    "record_run",
+    "record_scored",
+    "record_spent",
+    "spent_before",
+    "spent_on",
+]
 
 _DIGEST_ROWS = 4096
 
@@ -113,3 +123,34 @@ def digest(lake: Lake, day: date) -> str:
         )
         total.update(buffer.getvalue())
     return total.hexdigest()[:16]
+
+
+def record_spent(lake: Lake, day: date, spent: Mapping[str, str] | None) -> None:
+    """Say how a day's budget was spent; None where the day was scored without one."""
+    if spent is None and not _spent(lake, day):
+        return
+    row = {"day": day, "kind": "budget", "spent": sorted((spent or {}).items())}
+    rows = pa.Table.from_pylist([] if spent is None else [row], schema=LEDGER.schema)
+    lake.update(LEDGER, day, rows, part={"kind": "budget"})
+
+
+def spent_on(lake: Lake, day: date) -> dict[str, str]:
+    """How a day's budget was spent; empty where it had none."""
+    found = _spent(lake, day)
+    return found[0] if found else {}
+
+
+def spent_before(lake: Lake, day: date) -> list[tuple[date, dict[str, str]]]:
+    """How the budgets of the day and of those before it were spent, newest first."""
+    rows = lake.sql(
+        "SELECT day, spent FROM ledger WHERE kind = 'budget' AND day <= $day ORDER BY day DESC",
+        {"day": day},
+    ).to_pylist()
+    return [(row["day"], dict(row["spent"] or ())) for row in rows]
+
+
+def _spent(lake: Lake, day: date) -> list[dict[str, str]]:
+    rows = lake.sql(
+        "SELECT spent FROM ledger WHERE kind = 'budget' AND day = $day", {"day": day}
+    ).to_pylist()
+    return [dict(row["spent"] or ()) for row in rows]

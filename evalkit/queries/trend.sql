@@ -5,7 +5,7 @@ SELECT
     n,
     n_eligible,
     n_scored,
-    n_scored / nullif(n_eligible, 0) AS coverage,
+    CASE WHEN n_represented IS NULL THEN n_scored ELSE least(n_represented, n_eligible) END / nullif(n_eligible, 0) AS coverage,
     mean,
     lower,
     upper,

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from evalkit.metrics import Metric, label
 from evalkit.reporting.words import plural, short, tight, worse
 
-__all__ = ["Figure", "History", "change", "headline", "rate_note"]
+__all__ = ["Figure", "History", "change", "headline", "rate_note", "sample_note"]
 
 #: The page shows four to six.
 MOST = 6
@@ -98,7 +98,7 @@ class History:
 @dataclass(frozen=True)
 class Figure:
     """One figure as it is read: words, not numbers; `series` is for the sparkline. `note` says what the labels make of
-    a score: a rate with its interval, or that it is only a proxy."""
+    a score: a rate with its interval, or that it is only a proxy; and how many rows it is estimated from."""
 
     name: str
     title: str
@@ -173,8 +173,27 @@ def _figure(history: History, metric: Metric, days: int, column: str = "mean") -
         "bad" if bad else "plain",
         history.series(metric.name, days, column),
         finding,
-        "" if value is None else rate_note(history.row(metric.name), metric.unit, history.day),
+        "" if value is None else _note(history, metric),
     )
+
+
+def _note(history: History, metric: Metric) -> str:
+    row = history.row(metric.name)
+    said = (rate_note(row, metric.unit, history.day), sample_note(row))
+    return "; ".join(text for text in said if text)
+
+
+def sample_note(row: Mapping[str, Any] | None) -> str:
+    """What a budget left a figure to rest on; nothing where every row was scored.
+
+    >>> sample_note({"n_represented": 168.0, "n_eligible": 170, "n_scored": 54})
+    'estimated from 54 of 170'
+    >>> sample_note({"n_represented": None, "n_eligible": 170, "n_scored": 168})
+    ''
+    """
+    if row is None or row.get("n_represented") is None:
+        return ""
+    return f"estimated from {row['n_scored']:,} of {row['n_eligible']:,}"
 
 
 def rate_note(row: Mapping[str, Any] | None, unit: str, day: date) -> str:

@@ -125,7 +125,8 @@ def figures(column: Column, group: Grouping) -> Figures:
     """Aggregate one metric by one grouping.
 
     Mean and sample variance by two passes; quantiles exact, interpolated linearly between rows;
-    intervals at 95 %: Wilson for shares, else Student's t within the metric's bounds.
+    intervals at 95 %: Wilson for shares, else Student's t within the metric's bounds. Where a budget
+    left rows unscored, they are `estimated`'s.
     """
     k = len(group.values)
     codes = group.codes[column.rows]

@@ -25,6 +25,7 @@ __all__ = ["NO_VALUE", "Place", "Rate", "rates"]
 NO_VALUE = "(none)"
 #: Scores are counted to this many digits, so that a window of millions is some thousand counts.
 _SCORE_DIGITS = 4
+_TINY = 1e-6
 
 #: Metric, segment, value of the segment.
 Place = tuple[str, str, str]
@@ -128,12 +129,18 @@ def _rate(labels: pa.Table, rows: pa.Table, least: int, basis: str) -> Rate:
     start = pc.min(rows["first_day"]).as_py()
     if n < least:
         return Rate(None, None, None, n, start, basis)
+    chance = _floats(labels["chance"])
+    probabilities = _floats(labels["probability"]) if basis == "drawn" else None
+    if probabilities is None and bool((chance < 1).any()):
+        # Of given labels only those count whose row a budget had drawn. Tiny probabilities say how they
+        # weigh, and that there is no population that they are a good part of.
+        probabilities = chance * _TINY
     found = prevalence(
         _floats(labels["verdict"]),
         _floats(labels["score"]),
         _floats(rows["score"]),
         _floats(rows["n"]),
-        _floats(labels["probability"]) if basis == "drawn" else None,
+        probabilities,
     )
     if found is None:  # no label: not reached while `least` is at least 1
         return Rate(None, None, None, n, start, basis)
@@ -147,6 +154,7 @@ def _ask(
     configuration."""
     columns = [f"segment_{k}" for k in range(len(segments))]
     parts = {
+        "{weight}": _query("weight.sql").strip(),
         "{value}": _identifier(metric.name),
         "{status}": _identifier(f"{metric.name}__status"),
         "{segments}": ", ".join(

@@ -16,6 +16,7 @@ from evalkit.config import Settings
 from evalkit.lake import Lake
 from evalkit.metrics import Metric
 from evalkit.rollup.aggregate import Figures, Grouping, figures, grouping, prepare
+from evalkit.rollup.estimated import Estimates, samples
 from evalkit.rollup.rates import NO_VALUE, Place, Rate, rates
 from evalkit.rollup.rows import DayRows
 from evalkit.schema import DAILY, INTERACTIONS
@@ -25,6 +26,8 @@ __all__ = ["NO_VALUE", "RolledUp", "rollup"]
 #: Sums in another order, or other vector instructions, differ in the last bits; these digits do
 #: not.
 _DIGITS = 12
+#: NULL where nothing had to be estimated.
+_ESTIMATED_COLUMNS = {"n_represented", "n_effective"}
 _RATE_COLUMNS = ("rate", "rate_lower", "rate_upper", "n_labels", "rate_from", "rate_basis")
 
 
@@ -72,6 +75,9 @@ def rollup(settings: Settings, lake: Lake, day: date, metrics: dict[str, Metric]
 
     Beside the figures of the day stand, for metrics and segments with labels, the rates of the window that ends with it
     (`rollup/rates.py`).
+
+    Of a day that was scored under a budget, metrics that need models are estimated from the rows that were drawn
+    (`rollup/estimated.py`): `n_scored` counts these, `n_represented` the rows that the figures stand for.
     """
     known = set(lake.sql("SELECT * FROM scores LIMIT 0").schema.names)
     chosen = [metrics[name] for name in sorted(metrics) if {name, f"{name}__status"} <= known]
@@ -80,10 +86,20 @@ def rollup(settings: Settings, lake: Lake, day: date, metrics: dict[str, Metric]
     parts = []
     if len(rows):
         known_rates = rates(settings, lake, day, chosen)
+        drawn = samples(lake, day)
         for metric, values, eligible in rows.columns(chosen):
+            sample = drawn.of(metric, values) if metric.name in drawn.metrics else None
             column = prepare(metric, values, eligible)
+            estimates = None if sample is None else Estimates(column, sample)
             parts += [
-                _rows(day, metric, group, figures(column, group), known_rates) for group in groups
+                _rows(
+                    day,
+                    metric,
+                    group,
+                    figures(column, group) if estimates is None else estimates.figures(group),
+                    known_rates,
+                )
+                for group in groups
             ]
     table = pa.concat_tables(parts) if parts else DAILY.empty()
     lake.update(DAILY, day, table)
@@ -148,6 +164,8 @@ def _rows(
     }
     for name, values in found.floats.items():
         columns[name] = pa.array([_rounded(v) for v in values], pa.float64())
+    for name in _ESTIMATED_COLUMNS - set(columns):
+        columns[name] = pa.nulls(k, pa.float64())
     mine = [known_rates.get((metric.name, group.segment, value)) for value in group.values]
     for name, stored in zip(_RATE_COLUMNS, zip(*map(_stored, mine), strict=True), strict=True):
         columns[name] = pa.array(stored, DAILY.schema.field(name).type)

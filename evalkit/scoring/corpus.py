@@ -163,10 +163,15 @@ class SharedCorpus:
         found: bytes = self._texts().schema.metadata[b"fingerprint"]
         return found.decode()
 
+    def texts(self) -> list[str]:
+        """The chunks."""
+        found: list[str] = self._texts()["text"].to_pylist()
+        return found
+
     def opened(self, embedder: TextEmbedder) -> Corpus:
         """The corpus, to be searched; its vectors are mapped, so processes of one machine have them
         in memory once."""
-        texts: list[str] = self._texts()["text"].to_pylist()
+        texts = self.texts()
         path = self.folder / "corpus.npy"
         if not path.exists():
             made = Corpus(texts, embedder)

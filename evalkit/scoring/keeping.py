@@ -14,7 +14,7 @@ from evalkit.schema import INTERACTIONS
 from evalkit.scoring.turns import Turns
 from evalkit.version import __version__
 
-__all__ = ["content_fingerprints", "corpus_fingerprint", "may_stay"]
+__all__ = ["content_fingerprints", "corpus_fingerprint", "may_stay", "same_budget"]
 
 _COLUMNS = [column.name for column in INTERACTIONS.columns]
 
@@ -43,20 +43,34 @@ def corpus_fingerprint(chunks: Sequence[str]) -> str:
     return total.hexdigest()
 
 
+def same_budget(made: pa.Table, budget: str | None) -> pa.ChunkedArray:
+    """Which scores were made under this budget, or without one."""
+    if "budget" not in made.column_names:
+        return pa.chunked_array([pa.array([budget is None] * made.num_rows, pa.bool_())])
+    if budget is None:
+        return pc.is_null(made["budget"])
+    return pc.fill_null(pc.equal(made["budget"], budget), False)
+
+
 def may_stay(
-    made: Iterable[pa.Table], schema: pa.Schema, searched: Callable[[], str]
+    made: Iterable[pa.Table],
+    schema: pa.Schema,
+    searched: Callable[[], str],
+    budget: str | None = None,
 ) -> Iterator[pa.Table]:
     """Of scores that were made of the same rows with the same scorers those that may stay.
 
     A row's scores stay when its content, its place in its session and what scores are made with
     (scorers, encoder, models, prices) are the same, as `queries/kept_scores.sql` has seen to; where
     a scorer has searched the corpus for it, when the corpus is the same too. What had an error is
-    tried again.
+    tried again. Under another budget all rows are chosen anew; what the models have read by then is
+    in the cache.
 
     Args:
         made: answers to that query.
         schema: of the scores that are made now.
         searched: gives the fingerprint of the corpus; asked only where a row needs it.
+        budget: the one that scores are made under now; None without one.
     """
     statuses = [name for name in schema.names if name.endswith("__status")]
     for found in made:
@@ -65,6 +79,7 @@ def may_stay(
         usable = pc.is_null(found["corpus_fingerprint"])
         if not pc.all(usable).as_py():
             usable = pc.or_kleene(usable, pc.equal(found["corpus_fingerprint"], searched()))
+        usable = pc.and_kleene(usable, same_budget(found, budget))
         for name in statuses:
             usable = pc.and_kleene(usable, pc.not_equal(found[name], "error"))
         kept = found.filter(pc.fill_null(usable, False))

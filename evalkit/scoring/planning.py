@@ -18,8 +18,8 @@ from evalkit.lake.slices import read_slices, write_slices
 from evalkit.queries import query
 from evalkit.schema import INTERACTIONS, SCORES
 from evalkit.scoring.corpus import SharedCorpus
-from evalkit.scoring.keeping import content_fingerprints, may_stay
-from evalkit.scoring.shards import ROWS, TURN, Shard
+from evalkit.scoring.keeping import content_fingerprints, may_stay, same_budget
+from evalkit.scoring.shards import ROWS, TURN, Draw, Shard
 from evalkit.scoring.staging import Staging
 from evalkit.scoring.turns import TURNS, Turns, turns_params
 
@@ -77,6 +77,7 @@ class DayPlan:
         fingerprint: of what they are made with.
         shard_rows: at most so many rows in a shard.
         fresh: whether what is stored is left out of account.
+        budget: the budget that rows are scored under; None without one.
     """
 
     lake: Lake
@@ -86,12 +87,14 @@ class DayPlan:
     fingerprint: str
     shard_rows: int
     fresh: bool = False
+    budget: str | None = None
     kept: int = 0
     rows: int = 0
     results: list[Path] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._corpus = SharedCorpus(self.staging.folder, self.lake, self.day)
+        self.corpus = SharedCorpus(self.staging.folder, self.lake, self.day)
+        self._draws: list[pa.Table] = []
         names = ["interaction_id"]
         slices = self.lake.batches(INTERACTIONS, self.day, _SLICE, names)
         self._places = write_slices(
@@ -119,6 +122,20 @@ class DayPlan:
                 held, count = [whole.slice(self.shard_rows)], count - self.shard_rows
         if count:
             yield self._shard(pa.concat_tables(held))
+
+    def standing_draws(self) -> dict[int, tuple[float, bool]]:
+        """By place, of rows that are the same, were scored under the same budget and may have to be
+        scored again: how likely each was to be drawn, and whether it was.
+
+        Their draw stands: which of them are scored again may have to do with what was found, and
+        so must not change how likely they were.
+        """
+        found: dict[int, tuple[float, bool]] = {}
+        for table in self._draws:
+            for row in table.to_pylist():
+                chance = row["probability"]
+                found.setdefault(row["place"], (0.0 if chance is None else chance, row["is_drawn"]))
+        return found
 
     def kept_scores(self) -> Cursor:
         """The scores that stay, with their places."""
@@ -148,7 +165,8 @@ class DayPlan:
             path,
             self.results[-1],
             self.fingerprint,
-            self._corpus,
+            self.corpus,
+            None if self.budget is None else Draw.of(self.staging, number, self.budget),
         )
 
     def _slices(self) -> Iterator[tuple[int, pa.Table, pa.Table]]:
@@ -189,10 +207,20 @@ class DayPlan:
                 write_slices(
                     self.staging.folder / f"kept-{number}.parquet",
                     pa.schema([("place", pa.int64()), *self.schema]),
-                    may_stay(found, self.schema, self._corpus.fingerprint),
+                    may_stay(
+                        self._noting(found), self.schema, self.corpus.fingerprint, self.budget
+                    ),
                 )
             )
         return files[0] if len(files) == 1 else self._united(files)
+
+    def _noting(self, made: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """What passes by, after noting how its rows were drawn."""
+        for table in made:
+            if self.budget is not None and "is_drawn" in table.column_names:
+                drawn = table.filter(same_budget(table, self.budget))
+                self._draws.append(drawn.select(["place", "probability", "is_drawn"]))
+            yield table
 
     def _united(self, files: list[Path]) -> Path:
         """Files of places as one, in their order."""

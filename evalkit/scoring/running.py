@@ -85,7 +85,9 @@ class Scoring:
     def __init__(self, settings: Settings, embedder: _Fingerprinted, prices: PriceList) -> None:
         self.scorers = select(settings)
         self.metrics = metrics_of(self.scorers)
-        self.schema = scores_schema((name, metric.about) for name, metric in self.metrics.items())
+        about = [(name, metric.about) for name, metric in self.metrics.items()]
+        self.schema = scores_schema(about)
+        self.budget_schema = scores_schema(about, under_budget=True)
         self.fingerprint = scorer_fingerprint(settings, embedder, prices)
         self.failed: Counter[str] = Counter()
         self._embedder = embedder

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date
@@ -18,10 +18,13 @@ from evalkit.lake import Lake, ledger
 from evalkit.prices import PriceList
 from evalkit.schema import INTERACTIONS, SCORES
 from evalkit.scoring.assembling import Assembly
+from evalkit.scoring.budget import Spent, budget_of, encoder_of
+from evalkit.scoring.drawing import Drawing
 from evalkit.scoring.planning import DayPlan
 from evalkit.scoring.running import Scoring
-from evalkit.scoring.shards import ShardScorer, Worker
-from evalkit.scoring.staging import staged
+from evalkit.scoring.shards import Done, Shard, ShardScorer
+from evalkit.scoring.staging import Staging, staged
+from evalkit.scoring.surveying import Both, BudgetWorker, Surveyed, Surveyor
 
 __all__ = ["Scored", "score"]
 
@@ -37,6 +40,7 @@ class Scored:
         errors: per scorer that raised, on how many rows.
         embedded, cached: texts that went through the model, and that the cache had.
         kept: rows whose scores stand from before, because nothing has changed for them.
+        spent: what the budget was spent on; None without one, and where nothing had to be scored.
     """
 
     day: date
@@ -46,15 +50,17 @@ class Scored:
     embedded: int = 0
     cached: int = 0
     kept: int = 0
+    spent: Spent | None = None
 
     def __str__(self) -> str:
         stood = (
             f"; {self.kept:,} kept, {self.interactions - self.kept:,} scored" if self.kept else ""
         )
         failed = "".join(f"; {name} failed on {n:,} rows" for name, n in self.errors.items())
+        budget = "" if self.spent is None else f"; {self.spent}"
         return (
             f"{self.interactions:,} interactions, {len(self.metrics)} metrics{stood}; "
-            f"{self.embedded:,} texts embedded, {self.cached:,} from the cache{failed}"
+            f"{self.embedded:,} texts embedded, {self.cached:,} from the cache{budget}{failed}"
         )
 
 
@@ -75,6 +81,9 @@ def score(
     is not committed. The ledger's hours then say how many were scored. What is held in memory does
     not grow with the day.
 
+    Under a budget all rows get the cheap tier first, and then as many of them the models as are
+    allowed: drawn with known probabilities, so that the figures are those of all rows.
+
     Args:
         settings: which scorers, how many rows are held in memory at a time, where shards go.
         lake: holds `interactions`.
@@ -90,8 +99,7 @@ def score(
         CommitConflictError: another run replaced the same day meanwhile.
         LakeError: a table cannot be read or written.
     """
-    scoring = Scoring(settings, embedder, prices)
-    failed, embedded, cached = Counter[str](), 0, 0
+    scoring, budget = Scoring(settings, embedder, prices), budget_of(settings)
     with ExitStack() as stack:
         staging = stack.enter_context(staged(settings.staging_path, day, fresh=fresh))
         crew = stack.enter_context(open_crew(settings)) if crew is None else crew
@@ -99,28 +107,58 @@ def score(
             lake.pinned(INTERACTIONS, SCORES),
             day,
             staging,
-            scoring.schema,
+            scoring.schema if budget is None else scoring.budget_schema,
             scoring.fingerprint,
             settings.engine.shard_rows,
             fresh,
+            budget,
         )
-        for done in crew.run(_task(settings, scoring, embedder, prices, crew), plan.shards()):
-            staging.shard(done.number).unlink()
-            failed.update(done.failed)
-            embedded += done.embedded
-            cached += done.cached
+        task = _task(settings, scoring, embedder, prices, crew)
+        surveys, outlay = list[Surveyed](), None
+        if budget is None:
+            done = _run(crew, task, plan.shards(), staging)
+        else:
+            shards = list[Shard]()
+            surveys = list(crew.run(task, _kept_in(plan.shards(), shards)))
+            drawing = Drawing(settings, lake, day, embedder, scoring)
+            shards = drawing.draw(plan, shards, surveys)
+            done = _run(crew, task, shards, staging)
+            outlay = drawing.account(surveys, done)
         assembly = Assembly(plan, settings)
         lake.adopt(SCORES, day, assembly.write())
     ledger.record_scored(lake, day, assembly.hours)
+    if budget is None:
+        ledger.record_spent(lake, day, None)
+    elif outlay is not None:
+        ledger.record_spent(lake, day, outlay.stated(budget, encoder_of(embedder)))
+    failed = Counter[str]()
+    for counts in [*(one.failed for one in surveys), *(one.failed for one in done)]:
+        failed.update(counts)
     return Scored(
         day=day,
         interactions=plan.rows,
         metrics={name: assembly.valued[name] for name in scoring.metrics},
         errors=dict(sorted(failed.items())),
-        embedded=embedded,
-        cached=cached,
+        embedded=sum(one.embedded for one in done),
+        cached=sum(one.cached for one in done),
         kept=plan.kept,
+        spent=outlay,
     )
+
+
+def _run(crew: Crew, task: Task, shards: Iterable[Shard], staging: Staging) -> list[Done]:
+    found = []
+    for done in crew.run(task, shards):
+        staging.shard(done.number).unlink()
+        found.append(done)
+    return found
+
+
+def _kept_in(shards: Iterable[Shard], held: list[Shard]) -> Iterator[Shard]:
+    """Shards as they pass by, kept to be given out a second time."""
+    for shard in shards:
+        held.append(shard)
+        yield shard
 
 
 def _task(
@@ -128,10 +166,15 @@ def _task(
 ) -> Task:
     """What workers do with a shard: here with what is open already, elsewhere with their own."""
     if crew.here:
-        return Task(scoring.fingerprint, lambda: ShardScorer(settings, scoring, embedder))
+
+        def make() -> Both:
+            survey = Surveyor(settings, embedder, prices)
+            return Both(survey, ShardScorer(settings, scoring, embedder))
+
+        return Task(scoring.fingerprint, make)
     text = repr((scoring.fingerprint, settings.fingerprint, str(settings.base)))
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Task(key, Worker(settings, prices, _threads(settings)))
+    return Task(key, BudgetWorker(settings, prices, _threads(settings)))
 
 
 def _threads(settings: Settings) -> int:

@@ -12,9 +12,9 @@ from labelled_lake import FIRST, HALLUCINATION, LAST, filled, sheet_of
 
 from evalkit.errors import EvalkitError
 from evalkit.labelling import choose, store
-from evalkit.lake import Lake
+from evalkit.lake import Lake, ledger
 from evalkit.metrics import Metric
-from evalkit.schema import INTERACTIONS
+from evalkit.schema import INTERACTIONS, SCORES, scores_schema
 
 
 def test_a_sheet_has_its_rows_with_their_texts_and_probabilities(lake: Lake) -> None:
@@ -98,3 +98,18 @@ def test_rows_without_an_answer_are_not_eligible(lake: Lake) -> None:
         row["response"] = None
     lake.replace(INTERACTIONS, LAST, pa.Table.from_pylist(rows, schema=INTERACTIONS.schema))
     assert sheet_of(lake).design.population == 150
+
+
+def test_a_row_that_a_budget_had_drawn_was_drawn_twice(lake: Lake) -> None:
+    """Its probability to be asked is that of having a score, times that of being asked then."""
+    plain = {item.asked.interaction_id: item.asked.probability for item in sheet_of(lake).items}
+    for back in range(4):
+        day = LAST - dt.timedelta(days=back)
+        scored = lake.read(SCORES, day, day).to_pylist()
+        schema = scores_schema([("hallucination", "a metric")], under_budget=True)
+        more = {"budget": "60 s", "probability": 0.5, "is_drawn": True}
+        rows = [{name: (row | more)[name] for name in schema.names} for row in scored]
+        lake.replace(SCORES, day, pa.Table.from_pylist(rows, schema=schema))
+        ledger.record_spent(lake, day, {"metrics": "hallucination"})
+    halved = {item.asked.interaction_id: item.asked.probability for item in sheet_of(lake).items}
+    assert halved == {name: pytest.approx((chance or 0) / 2) for name, chance in plain.items()}

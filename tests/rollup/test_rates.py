@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from evalkit.config import LabelsSettings, RollupSettings, Settings
-from evalkit.lake import Lake
+from evalkit.lake import Lake, ledger
 from evalkit.metrics import Metric
 from evalkit.rollup import rollup
 from evalkit.schema import DAILY, INTERACTIONS, LABELS, SCORES, scores_schema
@@ -137,3 +137,36 @@ def test_each_segment_has_the_rate_of_its_own_labels(lake: Lake) -> None:
 def test_metrics_without_a_verdict_have_no_rate(lake: Lake) -> None:
     label(lake, DAY, range(100), "traffic", metric="latency_ms")
     assert figures(lake)["latency_ms", "all"]["n_labels"] is None
+
+
+def test_a_budget_that_drew_wrong_answers_does_not_make_more_of_them(lake: Lake) -> None:
+    """Rows that look wrong were all scored, and a quarter of the others; verdicts there are on scored
+    ones alone, whether they were drawn or came with the logs."""
+    for back in range(3):
+        day = DAY - timedelta(days=back)
+        scored = lake.read(SCORES, day, day).to_pylist()
+        for i, row in enumerate(scored):
+            looks_wrong = i % 10 == 0
+            row |= {"budget": "60 s", "probability": 1.0 if looks_wrong else 0.25}
+            row["is_drawn"] = looks_wrong or i % 4 == 1
+            if not row["is_drawn"]:
+                row |= {"hallucination": None, "hallucination__status": "over_budget"}
+        schema = scores_schema([(m, "") for m in METRICS], under_budget=True)
+        rows = [{name: row[name] for name in schema.names} for row in scored]
+        lake.replace(SCORES, day, pa.Table.from_pylist(rows, schema=schema))
+        ledger.record_spent(lake, day, {"metrics": "hallucination"})
+        label(lake, day, range(100), "traffic")
+    given = figures(lake, days=3)["hallucination", "all"]
+    assert given["rate_basis"] == "given"
+    assert given["rate"] == pytest.approx(0.1, abs=0.015)
+    for back in range(3):
+        day = DAY - timedelta(days=back)
+        verdicts = lake.read(LABELS, day, day).to_pylist()
+        for row in verdicts:
+            wrong = row["interaction_id"].endswith("0")
+            row |= {"origin": "sheet", "sheet": SHEET, "probability": 0.4 * (1 if wrong else 0.25)}
+        made = pa.Table.from_pylist(verdicts, schema=LABELS.schema)
+        lake.replace(LABELS, day, made, part={"origin": "sheet"})
+    drawn = figures(lake, days=3)["hallucination", "all"]
+    assert drawn["rate_basis"] == "drawn"
+    assert drawn["rate"] == pytest.approx(0.1, abs=0.015)

@@ -73,6 +73,9 @@ class Stops:
     inner: Crew
     after: int = 99
     rows: int = 0
+    #: Whether results of all runs count, or those of each for itself.
+    of_all_runs: bool = False
+    results: int = 0
 
     @property
     def here(self) -> bool:
@@ -84,9 +87,12 @@ class Stops:
                 self.rows += pq.read_metadata(job.rows).num_rows
                 yield job
 
-        for number, result in enumerate(self.inner.run(task, counted())):
-            if number == self.after:
+        if not self.of_all_runs:
+            self.results = 0
+        for result in self.inner.run(task, counted()):
+            if self.results == self.after:
                 raise KeyboardInterrupt
+            self.results += 1
             yield result
 
 

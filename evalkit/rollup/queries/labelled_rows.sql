@@ -3,6 +3,7 @@ SELECT
     day,
     interaction_id,
     round(s.{value}, $digits) AS score,
+    1 / {weight} AS chance,
     {segments}
 FROM scores AS s
 JOIN interactions AS i USING (day, interaction_id)

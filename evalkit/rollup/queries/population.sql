@@ -1,13 +1,15 @@
--- How many interactions of the window have which score, in all and by each segment that has labels?
+-- How many interactions of the window have which score, in all and by each segment that has labels? What a budget
+-- left unscored is counted by those that were drawn.
 SELECT
     {names},
     score,
-    count(*) AS n,
+    sum(weight) AS n,
     min(day) AS first_day
 FROM (
     SELECT
         day,
         round(s.{value}, $digits) AS score,
+        {weight} AS weight,
         {segments}
     FROM scores AS s
     JOIN interactions AS i USING (day, interaction_id)
