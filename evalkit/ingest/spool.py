@@ -46,6 +46,7 @@ class Batches:
 
     def __init__(self, files: Sequence[Written]) -> None:
         self._files = list(files)
+        self._open: dict[Path, ipc.RecordBatchFileReader] = {}
         self._places = [(file.path, number) for file in files for number in range(len(file.shapes))]
 
     def __add__(self, other: Batches) -> Batches:
@@ -62,11 +63,14 @@ class Batches:
         batches = (batch for table in tables for batch in table.cast(schema).to_batches())
         return pa.RecordBatchReader.from_batches(schema, batches)
 
-    def table(self, place: int) -> pa.Table:
+    def batch(self, place: int) -> pa.RecordBatch:
         """One batch with all of its columns."""
         path, number = self._places[place]
-        with ipc.open_file(str(path), options=_READ) as reader:
-            return pa.Table.from_batches([reader.get_batch(number)])
+        if (
+            path not in self._open
+        ):  # to open a file is to read what stands at its end of every batch
+            self._open[path] = ipc.open_file(str(path), options=_READ)
+        return self._open[path].get_batch(number)
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """All batches, one after the other, with some of the columns."""
