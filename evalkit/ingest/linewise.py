@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from evalkit.config import SourceSettings
 from evalkit.errors import ConfigError
+from evalkit.ingest.ahead import ahead
 from evalkit.ingest.columns import UnfitError
 from evalkit.ingest.contract import (
     Block,
@@ -107,22 +108,30 @@ class _Reading:
     ) -> Iterator[Parsed]:
         """Blocks of lines as they are; those that do not fit, and what comes as lines, otherwise."""
         tries = _Tries()
-        for is_block, group in groupby(pieces, lambda piece: isinstance(piece, Block)):
-            if not is_block:
-                yield from self.at_once(lines_of(group), whole)
-                continue
-            for block in group:
-                parsed = None
-                if isinstance(block, Block) and tries.again():
+
+        def tried() -> Iterator[tuple[Line | Block, tuple[dict[str, pa.Array], int] | None]]:
+            for piece in pieces:
+                found = None
+                if isinstance(piece, Block) and tries.again():
                     try:
-                        columns, count = straight(block.data)
-                        parsed = self._parsed(block.file, columns, count)
+                        found = straight(piece.data)
                     except UnfitError:
                         tries.failed()
                     else:
                         tries.succeeded()
+                yield piece, found
+
+        for is_block, group in groupby(ahead(tried()), lambda one: isinstance(one[0], Block)):
+            if not is_block:
+                yield from self.at_once(lines_of(piece for piece, _ in group), whole)
+                continue
+            for piece, found in group:
+                try:
+                    parsed = None if found is None else self._parsed(piece.file, *found)
+                except UnfitError:
+                    parsed = None
                 if parsed is None:
-                    yield from self.at_once(lines_of([block]), whole)
+                    yield from self.at_once(lines_of([piece]), whole)
                 else:
                     yield parsed
 

@@ -177,7 +177,10 @@ def _sorted_in_parts(
         whole = _together(parts)
         parts = []
         rows = max(1, len(order) * _PIECE_BYTES // max(1, size))
-        pieces = (_taken(whole, stands[at : at + rows]) for at in range(0, len(stands), rows))
+        pieces = (
+            pa.Table.from_batches([_taken(whole, stands[at : at + rows])])
+            for at in range(0, len(stands), rows)
+        )
         path = folder / f"{name}-{len(files):06d}.arrow"
         files.append(write_file(path, pieces, whole.schema, _PIECE_BYTES))
         sorted_places.append(order[stands])
