@@ -27,7 +27,7 @@ from evalkit.schema import INTERACTIONS, LABELS, PROMPTS, REJECTS, Table
 
 __all__ = ["Day", "sql"]
 
-_MEMORY = "256MB"
+_MEMORY = "512MB"
 _ROWS = 4096
 #: Interactions that are looked at and written at once.
 _TOGETHER = 16_384
@@ -101,7 +101,7 @@ class Day:
         self._duckdb.register(
             "partly", pa.table({"source": pa.array(sorted(self.partly), pa.string())})
         )
-        places = self._places()
+        places = self._placed = self._places()
         self.count = int(np.count_nonzero(places >= 0))
         self._ordered = Ordered(self._batches, places, folder, f"sorted-{day}")
         pa.default_memory_pool().release_unused()
@@ -188,7 +188,9 @@ class Day:
                     for field in schema.append(ORDINAL)
                     if re.search(rf"\b{field.name}\b", said)
                 ]
-                self._duckdb.register(name, batches.reader(pa.schema(fields)))
+                has_place = name == "spooled" and re.search(r"\bplace >= 0", said)
+                places = self._placed if has_place else None
+                self._duckdb.register(name, batches.reader(pa.schema(fields), places))
         values = {name: value for name, value in self._values.items() if f"${name}" in query}
         return self._duckdb.sql(query, params=values or None)
 
