@@ -117,7 +117,8 @@ class Day:
     def tables(self) -> Iterator[pa.Table]:
         """The day's interactions in order, some rows at a time; may be asked for again."""
         batches = (batch for table in self._ordered for batch in table.to_batches())
-        for table in resliced(batches, _TOGETHER):
+        for part in resliced(batches, _TOGETHER):
+            table = part.combine_chunks()  # else a few rows hold the batch that they come from
             is_cast = table.schema.equals(INTERACTIONS.schema)
             yield table if is_cast else table.cast(INTERACTIONS.schema)
 
