@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pyarrow as pa
 
@@ -58,7 +59,7 @@ class Table:
     parts: tuple[str, ...] = ("day",)
     older: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         return pa.schema([column.field() for column in self.columns])
 

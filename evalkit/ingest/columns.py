@@ -15,7 +15,7 @@ from evalkit.ingest.rows import NOT_NEGATIVE, pairs_of
 from evalkit.ingest.times import time_of
 from evalkit.schema import INTERACTIONS, TIME
 
-__all__ = ["UnfitError", "columns_of"]
+__all__ = ["UnfitError", "columns_of", "times_of"]
 
 _NOTHING = type(None)
 #: A time that Arrow and Python read alike.
@@ -84,10 +84,21 @@ def _plain(values: Sequence[Any], type_: pa.DataType) -> pa.Array:
 
 
 def _times(values: Sequence[Any], type_: pa.DataType) -> pa.Array:
-    texts = pa.array(values, pa.string())
+    return times_of(pa.array(values, pa.string()), type_)
+
+
+def times_of(texts: pa.Array, type_: pa.DataType) -> pa.Array:
+    """Times from texts that are written in the usual way.
+
+    Raises:
+        UnfitError: one is written in another, or lies far away.
+    """
     if not pc.all(pc.match_substring_regex(texts, _PLAIN_TIME)).as_py():
         raise UnfitError("time")
-    times = texts.cast(type_)
+    try:
+        times = texts.cast(type_)
+    except pa.ArrowInvalid as error:  # the 31st of a short month
+        raise UnfitError("time") from error
     if not pc.all(pc.and_(pc.greater_equal(times, _FIRST), pc.less(times, _LAST))).as_py():
         raise UnfitError("time")
     return times

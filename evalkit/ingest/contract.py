@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -14,6 +14,7 @@ from evalkit.ingest.explaining import Pick
 
 __all__ = [
     "Api",
+    "Block",
     "Client",
     "Line",
     "Opener",
@@ -24,6 +25,7 @@ __all__ = [
     "Row",
     "Source",
     "Window",
+    "lines_of",
 ]
 
 #: One row of `interactions` as a dict: canonical column names, Python values, missing ones left
@@ -54,6 +56,30 @@ class Line(NamedTuple):
     number: int
     data: bytes
     problem: str | None = None
+
+
+class Block(NamedTuple):
+    """Whole lines of a file as they stand in it; `number` is the first one's. Some may be blank; none
+    is too long."""
+
+    file: str
+    number: int
+    data: bytes
+
+    def lines(self) -> Iterator[Line]:
+        """Each line alone, without the blank ones."""
+        for number, line in enumerate(self.data.split(b"\n"), start=self.number):
+            if line and not line.isspace():
+                yield Line(self.file, number, line)
+
+
+def lines_of(pieces: Iterable[Line | Block]) -> Iterator[Line]:
+    """Each line alone."""
+    for piece in pieces:
+        if isinstance(piece, Block):
+            yield from piece.lines()
+        else:
+            yield piece
 
 
 @dataclass(frozen=True)
@@ -101,13 +127,15 @@ class Opener:
     in the configuration for messages (`evalkit.toml: [sources.gateway]`).
 
     `lines(settings)` yields every line of every matching file, in the order of file names,
-    decompressed, in bounded memory. `explain` is the `source_id` of a row that someone asks about:
+    decompressed, in bounded memory; `blocks(settings)`, where it is there, the same lines, many at
+    once where they can be had so. `explain` is the `source_id` of a row that someone asks about:
     the source then says what it made that row of (`Parsed.picks`).
     """
 
     lines: Callable[[SourceSettings], Iterator[Line]]
     where: str
     explain: str | None = None
+    blocks: Callable[[SourceSettings], Iterator[Line | Block]] | None = None
 
 
 class Client(Protocol):

@@ -18,16 +18,19 @@ from numpy.typing import NDArray
 
 from evalkit.ingest.labels import VERDICTS
 from evalkit.ingest.merging import Ordered, values_at
-from evalkit.ingest.ordering import places_of, seen_twice
+from evalkit.ingest.ordering import may_stand, places_of, seen_twice
 from evalkit.ingest.reading import REJECTED, Spools
 from evalkit.ingest.spool import ORDINAL, Batches, Spool
 from evalkit.lake import Lake
+from evalkit.lake.slices import resliced
 from evalkit.schema import INTERACTIONS, LABELS, PROMPTS, REJECTS, Table
 
 __all__ = ["Day", "sql"]
 
-_MEMORY = "256MB"
+_MEMORY = "512MB"
 _ROWS = 4096
+#: Interactions that are looked at and written at once.
+_TOGETHER = 16_384
 #: Prompts whose texts are looked up at once.
 _PROMPTS = 16_384
 _IDS = ["interaction_id", "source", "trace_id", "updated_at"]
@@ -98,7 +101,7 @@ class Day:
         self._duckdb.register(
             "partly", pa.table({"source": pa.array(sorted(self.partly), pa.string())})
         )
-        places = self._places()
+        places = self._placed = self._places()
         self.count = int(np.count_nonzero(places >= 0))
         self._ordered = Ordered(self._batches, places, folder, f"sorted-{day}")
         pa.default_memory_pool().release_unused()
@@ -113,8 +116,11 @@ class Day:
 
     def tables(self) -> Iterator[pa.Table]:
         """The day's interactions in order, some rows at a time; may be asked for again."""
-        for table in self._ordered:
-            yield table.cast(INTERACTIONS.schema)
+        batches = (batch for table in self._ordered for batch in table.to_batches())
+        for part in resliced(batches, _TOGETHER):
+            table = part.combine_chunks()  # else a few rows hold the batch that they come from
+            is_cast = table.schema.equals(INTERACTIONS.schema)
+            yield table if is_cast else table.cast(INTERACTIONS.schema)
 
     def prompts(self) -> Iterator[pa.Table]:
         """The day's prompts in order, some at a time; the text is that of the first call of each."""
@@ -146,17 +152,19 @@ class Day:
             for table in self._views[name][0].tables(["source"]):
                 silent -= set(pc.unique(table["source"]).to_pylist())
         self.partly = frozenset(silent)
-        stored = self._lake.read(INTERACTIONS, self._day, self._day, _IDS)
-        if not stored.num_rows:
+        stored = self._lake.count(INTERACTIONS, self._day)
+        if not stored:
             return Batches([])
-        self._duckdb.register("stored", stored)
+        rows = self._lake.batches(INTERACTIONS, self._day, _ROWS, _IDS)
+        doubtful = may_stand(rows, self._views["told"][0])
+        self._duckdb.register("stored", doubtful)
         standing = self._ask("standing").to_arrow_table()
         unread = pc.unique(standing.filter(standing["unread"])["source"]).to_pylist()
         self.partly = frozenset(set(unread) | silent)
         if not standing.num_rows:
             return Batches([])
         wanted = standing["interaction_id"].combine_chunks()
-        spool = Spool(folder, "stored", [self._day], first=-stored.num_rows)
+        spool = Spool(folder, "stored", [self._day], first=-stored)
         for rows in self._lake.batches(INTERACTIONS, self._day, _ROWS):
             mine = rows.filter(pc.is_in(rows["interaction_id"], wanted))
             spool.add(mine, mine["day"].combine_chunks())
@@ -181,7 +189,9 @@ class Day:
                     for field in schema.append(ORDINAL)
                     if re.search(rf"\b{field.name}\b", said)
                 ]
-                self._duckdb.register(name, batches.reader(pa.schema(fields)))
+                has_place = name == "spooled" and re.search(r"\bplace >= 0", said)
+                places = self._placed if has_place else None
+                self._duckdb.register(name, batches.reader(pa.schema(fields), places))
         values = {name: value for name, value in self._values.items() if f"${name}" in query}
         return self._duckdb.sql(query, params=values or None)
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 import orjson
@@ -18,8 +19,20 @@ import pyarrow.compute as pc
 
 from evalkit.config import SourceSettings
 from evalkit.errors import ConfigError
+from evalkit.ingest.ahead import ahead
 from evalkit.ingest.columns import UnfitError
-from evalkit.ingest.contract import Line, Opener, Parsed, RecordError, Reject, Row, Source, Window
+from evalkit.ingest.contract import (
+    Block,
+    Line,
+    Opener,
+    Parsed,
+    RecordError,
+    Reject,
+    Row,
+    Source,
+    Window,
+    lines_of,
+)
 from evalkit.ingest.explaining import Pick, picks_of_record
 from evalkit.ingest.records import excerpt, record_of
 from evalkit.schema import INTERACTIONS, TIME
@@ -35,6 +48,10 @@ Parse = Callable[[dict[str, Any], SourceSettings], list[Row]]
 #: Raises UnfitError where it cannot; then each is parsed alone.
 Whole = Callable[[list[dict[str, Any]]], dict[str, pa.Array]]
 
+#: The same from the bytes of some lines as they stand in a file, none of which may be blank; and their
+#: number.
+Straight = Callable[[bytes], tuple[dict[str, pa.Array], int]]
+
 #: Below so many lines looking at all at once gains nothing.
 FEW = 64
 #: After lines that did not fit, so many blocks at most are not tried again.
@@ -48,16 +65,23 @@ _SURPRISES = (ArithmeticError, AttributeError, LookupError, RecursionError, Type
 _ID_COLUMNS = {"source", "source_id"}
 
 
-def line_source(name: str, parse: Parse, module: str, whole: Whole | None = None) -> Source:
+def line_source(
+    name: str,
+    parse: Parse,
+    module: str,
+    whole: Whole | None = None,
+    straight: Straight | None = None,
+) -> Source:
     """A source for a line-wise JSON format; the docstring of `parse` is its documentation. `whole`
-    is a faster way to the same rows."""
+    is a faster way to the same rows, `straight` a still faster one."""
 
     def open_(settings: SourceSettings, window: Window, opener: Opener) -> Iterator[Parsed]:
         reading = _Reading(name, parse, settings, window, opener)
-        lines = opener.lines(settings)
         if whole is None or opener.explain is not None:
-            return reading.one_by_one(lines)
-        return reading.at_once(lines, whole)
+            return reading.one_by_one(opener.lines(settings))
+        if straight is None or opener.blocks is None:
+            return reading.at_once(opener.lines(settings), whole)
+        return reading.straight(opener.blocks(settings), whole, straight)
 
     return Source(name, open_, (parse.__doc__ or "").strip(), module)
 
@@ -75,25 +99,55 @@ class _Reading:
         self._defaults = checked_defaults(settings, opener.where)
         self._explain = opener.explain
         check_pattern(settings, opener.where)
+        self._tries = _Tries()
         self._file: str | None = None
         self._before: datetime | None = None
 
+    def straight(
+        self, pieces: Iterator[Line | Block], whole: Whole, straight: Straight
+    ) -> Iterator[Parsed]:
+        """Blocks of lines as they are; those that do not fit, and what comes as lines, otherwise."""
+        tries = _Tries()
+
+        def tried() -> Iterator[tuple[Line | Block, tuple[dict[str, pa.Array], int] | None]]:
+            for piece in pieces:
+                found = None
+                if isinstance(piece, Block) and tries.again():
+                    try:
+                        found = straight(piece.data)
+                    except UnfitError:
+                        tries.failed()
+                    else:
+                        tries.succeeded()
+                yield piece, found
+
+        for is_block, group in groupby(ahead(tried()), lambda one: isinstance(one[0], Block)):
+            if not is_block:
+                yield from self.at_once(lines_of(piece for piece, _ in group), whole)
+                continue
+            for piece, found in group:
+                try:
+                    parsed = None if found is None else self._parsed(piece.file, *found)
+                except UnfitError:
+                    parsed = None
+                if parsed is None:
+                    yield from self.at_once(lines_of([piece]), whole)
+                else:
+                    yield parsed
+
     def at_once(self, lines: Iterator[Line], whole: Whole) -> Iterator[Parsed]:
         """Some thousand lines at once; those that do not fit, and the ends of files, one by one."""
-        skipped = skip = 0
+        tries = self._tries
         for block in _blocks(lines):
             parsed = None
-            if skipped < skip:
-                skipped += 1
-            elif len(block) >= FEW and block[0].file == block[-1].file:
+            if len(block) >= FEW and block[0].file == block[-1].file and tries.again():
                 try:
                     with _no_circles():
                         parsed = self._table(block, whole)
                 except (UnfitError, orjson.JSONDecodeError):
-                    skip = min(2 * skip + 1, _MOST_SKIPPED)
+                    tries.failed()
                 else:
-                    skip = 0
-                skipped = 0
+                    tries.succeeded()
             if parsed is None:
                 yield from self.one_by_one(block)
             else:
@@ -106,20 +160,26 @@ class _Reading:
         if set(map(type, records)) != {dict}:
             raise UnfitError("no object")
         columns = whole(records)
-        times = columns.get("started_at")
-        if times is None or times.null_count:
-            raise UnfitError("started_at")
         ids = columns.get("source_id", pa.nulls(len(block), pa.string()))
         if ids.null_count:
             known = zip(block, ids.to_pylist(), strict=True)
             ids = pa.array([_digest(line) if id_ is None else id_ for line, id_ in known])
         columns["source_id"] = ids
+        return self._parsed(block[0].file, columns, len(block))
+
+    def _parsed(self, file: str, columns: dict[str, pa.Array], count: int) -> Parsed:
+        times = columns.get("started_at")
+        if times is None or times.null_count:
+            raise UnfitError("started_at")
+        ids = columns.get("source_id")
+        if ids is None or ids.null_count:
+            raise UnfitError("source_id")
         for name, value in self._defaults.items():
-            given = columns.get(name, pa.nulls(len(block), pa.string()))
+            given = columns.get(name, pa.nulls(count, pa.string()))
             columns[name] = given.fill_null(value)
-        if block[0].file != self._file:
-            self._file, self._before = block[0].file, None
-        begun = {} if self._before is not None else {block[0].file: _moment(times[0])}
+        if file != self._file:
+            self._file, self._before = file, None
+        begun = {} if self._before is not None else {file: _moment(times[0])}
         self._before = _moment(times[-1])
         table = pa.table(columns)
         start, end = (pa.scalar(one, TIME) for one in (self._window.start, self._window.end))
@@ -186,6 +246,25 @@ class _Reading:
         if self._defaults:
             rows = [self._defaults | row for row in rows]
         return rows
+
+
+class _Tries:
+    """Whether to try the fast way again: after blocks that did not fit, some are left out."""
+
+    def __init__(self) -> None:
+        self._skipped = self._skip = 0
+
+    def again(self) -> bool:
+        if self._skipped < self._skip:
+            self._skipped += 1
+            return False
+        return True
+
+    def failed(self) -> None:
+        self._skipped, self._skip = 0, min(2 * self._skip + 1, _MOST_SKIPPED)
+
+    def succeeded(self) -> None:
+        self._skipped = self._skip = 0
 
 
 @contextmanager

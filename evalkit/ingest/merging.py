@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from evalkit.ingest.spool import Batches, Written, write_file
+from evalkit.ingest.spool import ORDINAL, Batches, Written, write_file
 
 __all__ = ["Ordered", "values_at"]
 
@@ -54,8 +54,9 @@ class Ordered:
         firsts = [span.first for span in self._spans]
         bounds = [*firsts[1:], np.iinfo(np.int64).max][: len(firsts)]
         for span, bound in zip(self._spans, bounds, strict=True):
-            table = self._batches.table(span.batch).drop_columns(["ordinal"])
-            heads.append(_Head(*_in_order(table, self._places[span.begin : span.end])))
+            batch = self._batches.batch(span.batch)
+            batch = batch.select([name for name in batch.schema.names if name != ORDINAL.name])
+            heads.append(_Head(*_in_order(batch, self._places[span.begin : span.end])))
             # All rows up to here have been read: what comes later stands later.
             yield from _ready(heads, bound)
             heads = [head for head in heads if len(head.places)]
@@ -79,14 +80,14 @@ class _Span:
 class _Head:
     """Rows in order that were not handed on yet, and their places."""
 
-    table: pa.Table
+    batch: pa.RecordBatch
     places: _Places
 
-    def cut(self, bound: int) -> pa.Table:
+    def cut(self, bound: int) -> pa.RecordBatch:
         """Take the rows before a place out."""
         at = int(np.searchsorted(self.places, bound))
-        taken = self.table.slice(0, at)
-        self.table, self.places = self.table.slice(at), self.places[at:]
+        taken = self.batch.slice(0, at)
+        self.batch, self.places = self.batch.slice(at), self.places[at:]
         return taken
 
 
@@ -113,12 +114,26 @@ def _most_held(spans: list[_Span]) -> int:
     return int(np.cumsum([size for *_, size in steps]).max()) if steps else 0
 
 
-def _in_order(table: pa.Table, places: _Places) -> tuple[pa.Table, _Places]:
+def _in_order(batch: pa.RecordBatch, places: _Places) -> tuple[pa.RecordBatch, _Places]:
     order = np.argsort(places, kind="stable")
     order = order[np.searchsorted(places[order], 0) :]
     if len(order) == len(places) and (np.diff(order) == 1).all():
-        return table, places
-    return table.take(pa.array(order)), places[order]
+        return batch, places
+    return _taken(batch, order), places[order]
+
+
+def _taken(batch: pa.RecordBatch, order: _Places) -> pa.RecordBatch:
+    """The rows at these places, none twice. Many columns are empty, in any order."""
+    at = pa.array(order)
+    columns = [
+        column.slice(0, len(at)) if column.null_count == len(column) else column.take(at)
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+
+
+def _together(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
 
 
 def _ready(heads: list[_Head], bound: int) -> Iterator[pa.Table]:
@@ -129,7 +144,7 @@ def _ready(heads: list[_Head], bound: int) -> Iterator[pa.Table]:
         if not ready:
             return
         if len(ready) == 1:
-            yield ready[0].cut(bound)
+            yield pa.Table.from_batches([ready[0].cut(bound)])
             return
         # Up to where all but one of them end, their rows stand between each other's.
         ends = sorted(int(head.places[np.searchsorted(head.places, bound) - 1]) for head in ready)
@@ -137,8 +152,8 @@ def _ready(heads: list[_Head], bound: int) -> Iterator[pa.Table]:
         places = np.concatenate(
             [head.places[: np.searchsorted(head.places, upto)] for head in ready]
         )
-        whole = pa.concat_tables([head.cut(upto) for head in ready])
-        yield whole.take(pa.array(np.argsort(places)))
+        whole = _together([head.cut(upto) for head in ready])
+        yield pa.Table.from_batches([_taken(whole, np.argsort(places))])
 
 
 def _sorted_in_parts(
@@ -147,11 +162,11 @@ def _sorted_in_parts(
     """The rows that stand as sorted files of about `_PART_BYTES` each, and their places."""
     files: list[Written] = []
     sorted_places: list[_Places] = []
-    tables: list[pa.Table] = []
+    parts: list[pa.RecordBatch] = []
     held: list[_Places] = []
     size = 0
     for span in spans:
-        tables.append(batches.table(span.batch))
+        parts.append(batches.batch(span.batch))
         held.append(places[span.begin : span.end])
         size += span.size
         if size < _PART_BYTES and span is not spans[-1]:
@@ -159,11 +174,12 @@ def _sorted_in_parts(
         order = np.concatenate(held)
         stands = np.argsort(order, kind="stable")
         stands = stands[np.searchsorted(order[stands], 0) :]
-        whole = pa.concat_tables(tables).combine_chunks()  # `take` would do it for each piece
-        tables = []
+        whole = _together(parts)
+        parts = []
         rows = max(1, len(order) * _PIECE_BYTES // max(1, size))
         pieces = (
-            whole.take(pa.array(stands[at : at + rows])) for at in range(0, len(stands), rows)
+            pa.Table.from_batches([_taken(whole, stands[at : at + rows])])
+            for at in range(0, len(stands), rows)
         )
         path = folder / f"{name}-{len(files):06d}.arrow"
         files.append(write_file(path, pieces, whole.schema, _PIECE_BYTES))

@@ -3,6 +3,7 @@ memory, and nothing of their texts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from evalkit.ingest.spool import Batches
 
-__all__ = ["places_of", "seen_twice"]
+__all__ = ["may_stand", "places_of", "seen_twice"]
 
 #: The value of each hexadecimal digit by its character.
 _DIGITS = np.zeros(256, np.uint8)
@@ -35,6 +36,41 @@ def seen_twice(batches: Batches) -> NDArray[np.int64]:
         return np.empty(0, np.int64)
     ordinals = _column([_int64(table["ordinal"]) for table in batches.tables(["ordinal"])])
     return ordinals[np.isin(ids, again)]
+
+
+def may_stand(stored: Iterable[pa.Table], told: Batches) -> pa.Table:
+    """Those of stored rows that may stand beside what was read: it has none of their id, or only such as
+    were changed earlier. Of most rows neither is so, and what is left is looked at closely.
+
+    Args:
+        stored: columns of `interactions` with `interaction_id` and `updated_at`, some rows at a time;
+            at least one table.
+        told: what was read.
+    """
+    halves, others, times = [], [], []
+    for table in told.tables(["interaction_id", "updated_at"]):
+        halves.append(_halves(table["interaction_id"]))
+        others.append(_halves(table["interaction_id"], second=True))
+        times.append(_changed(table))
+    ids, rests, changed = _column(halves), _column(others), _column(times)
+    order = np.lexsort((changed, ids))
+    ids, rests, changed = ids[order], rests[order], changed[order]
+    found = []
+    for table in stored:
+        mine = _halves(table["interaction_id"])
+        if len(ids):
+            # The last of equal ids was changed last. Another id with the same half is told by the rest.
+            at = np.maximum(np.searchsorted(ids, mine, side="right") - 1, 0)
+            told_ = (ids[at] == mine) & (rests[at] == _halves(table["interaction_id"], second=True))
+            table = table.filter(pa.array(~told_ | (_changed(table) > changed[at])))
+        found.append(table)
+    return pa.concat_tables(found)
+
+
+def _changed(table: pa.Table) -> NDArray[np.int64]:
+    """When each row was changed, before all times where that is not known."""
+    times = table["updated_at"].cast(pa.int64())
+    return np.asarray(times.fill_null(np.iinfo(np.int64).min).to_numpy())
 
 
 def places_of(batches: Batches, dropped: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -63,12 +99,13 @@ def places_of(batches: Batches, dropped: NDArray[np.int64]) -> NDArray[np.int64]
     return places
 
 
-def _halves(ids: pa.ChunkedArray) -> NDArray[np.uint64]:
-    """The first 16 hexadecimal digits of ids, which are in the order of the ids."""
+def _halves(ids: pa.ChunkedArray, *, second: bool = False) -> NDArray[np.uint64]:
+    """The first 16 hexadecimal digits of ids, which are in the order of the ids; or the others."""
+    half = slice(_ID_DIGITS // 2, None) if second else slice(None, _ID_DIGITS // 2)
     array = ids.combine_chunks()
     start = array.offset * _ID_DIGITS
     data = np.frombuffer(array.buffers()[2], np.uint8)[start : start + len(array) * _ID_DIGITS]
-    digits = _DIGITS[data.reshape(-1, _ID_DIGITS)[:, : _ID_DIGITS // 2]]
+    digits = _DIGITS[data.reshape(-1, _ID_DIGITS)[:, half]]
     packed = digits[:, ::2] << 4 | digits[:, 1::2]
     return np.ascontiguousarray(packed).view(">u8").ravel().astype(np.uint64)
 

@@ -167,6 +167,12 @@ def _count_columns(
 
     for column in table.schema:
         if column.name not in _GIVEN:
+            missing = table[column.name].null_count
+            if missing == table.num_rows:
+                continue
+            if len(names) == 1:
+                fields[names[0], column.name, _word(column.type)] += table.num_rows - missing
+                continue
             valid = pc.is_valid(table[column.name])
             add(column.name, column.type, valid.to_numpy(zero_copy_only=False))
     contexts = table["contexts"].combine_chunks()

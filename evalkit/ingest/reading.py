@@ -16,7 +16,16 @@ import pyarrow as pa
 from evalkit.config import Settings, SourceSettings, day_bounds
 from evalkit.errors import ConfigError, ExtensionError, SourceError
 from evalkit.ingest.chunks import WithTexts
-from evalkit.ingest.contract import Line, Opener, Parsed, Reject, Source, Window
+from evalkit.ingest.contract import (
+    Block,
+    Line,
+    Opener,
+    Parsed,
+    Reject,
+    Source,
+    Window,
+    lines_of,
+)
 from evalkit.ingest.doors import files
 from evalkit.ingest.doors.patience import Outside
 from evalkit.ingest.doors.places import StoreError
@@ -261,8 +270,8 @@ def _opener(
 ) -> Opener:
     remedy = "leave the key out" if where.endswith("[labels]") else "set required = false"
 
-    def lines(source: SourceSettings) -> Iterator[Line]:
-        return files.lines(
+    def blocks(source: SourceSettings) -> Iterator[Line | Block]:
+        return files.blocks(
             str(source.path),
             settings.base,
             f"{where} path",
@@ -274,7 +283,7 @@ def _opener(
             missed=missed,
         )
 
-    return Opener(lines, where)
+    return Opener(lambda source: lines_of(blocks(source)), where, blocks=blocks)
 
 
 def _landed(settings: Settings, name: str, window: Window) -> Opener:

@@ -127,10 +127,7 @@ def _from_columns(table: pa.Table) -> dict[str, pa.Array]:
 def _ids(source: str, source_ids: pa.Array) -> pa.Array:
     """`interaction_id` of each."""
     begin, hashed = f"{source}\x00".encode("utf-8", "replace"), hashlib.sha256
-    ids = [
-        hashed(begin + id_.encode("utf-8", "replace")).hexdigest()[:32]
-        for id_ in source_ids.to_pylist()
-    ]
+    ids = [hashed(begin + id_).hexdigest()[:32] for id_ in source_ids.cast(pa.binary()).to_pylist()]
     return pa.array(ids, pa.string())
 
 

@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pyarrow import ipc
 
 __all__ = ["ORDINAL", "Batches", "Spool", "Written", "write_file"]
 
 #: The column that is added: the place of a row in the order of reading.
 ORDINAL = pa.field("ordinal", pa.int64())
+_PLACE = pa.field("place", pa.int64())
 #: What is held before it is written: of one day, and of all days together.
 _BATCH_BYTES = 1024 * 1024
 _HELD_BYTES = 32 * 1024 * 1024
@@ -46,6 +48,7 @@ class Batches:
 
     def __init__(self, files: Sequence[Written]) -> None:
         self._files = list(files)
+        self._open: dict[Path, ipc.RecordBatchFileReader] = {}
         self._places = [(file.path, number) for file in files for number in range(len(file.shapes))]
 
     def __add__(self, other: Batches) -> Batches:
@@ -55,18 +58,34 @@ class Batches:
         """Rows of each batch, and their bytes in memory."""
         return [shape for file in self._files for shape in file.shapes]
 
-    def reader(self, schema: pa.Schema) -> pa.RecordBatchReader:
-        """Some columns of all rows, for DuckDB; it can be gone through once."""
-        # A dataset could be asked again, but it reads some tens of batches ahead.
-        tables = self.tables(schema.names)
-        batches = (batch for table in tables for batch in table.cast(schema).to_batches())
-        return pa.RecordBatchReader.from_batches(schema, batches)
+    def reader(
+        self, schema: pa.Schema, places: NDArray[np.int64] | None = None
+    ) -> pa.RecordBatchReader:
+        """Some columns of all rows, for DuckDB; it can be gone through once. `places`, int64 [rows], is a
+        further column `place`."""
 
-    def table(self, place: int) -> pa.Table:
+        # A dataset could be asked again, but it reads some tens of batches ahead.
+        def batches() -> Iterator[pa.RecordBatch]:
+            begin = 0
+            for table in self.tables(schema.names):
+                table = table.cast(schema)
+                if places is not None:
+                    mine = places[begin : begin + table.num_rows]
+                    table = table.append_column(_PLACE, pa.array(mine))
+                begin += table.num_rows
+                yield from table.to_batches()
+
+        whole = schema if places is None else schema.append(_PLACE)
+        return pa.RecordBatchReader.from_batches(whole, batches())
+
+    def batch(self, place: int) -> pa.RecordBatch:
         """One batch with all of its columns."""
         path, number = self._places[place]
-        with ipc.open_file(str(path), options=_READ) as reader:
-            return pa.Table.from_batches([reader.get_batch(number)])
+        if (
+            path not in self._open
+        ):  # to open a file is to read what stands at its end of every batch
+            self._open[path] = ipc.open_file(str(path), options=_READ)
+        return self._open[path].get_batch(number)
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """All batches, one after the other, with some of the columns."""

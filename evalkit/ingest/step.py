@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from evalkit.config import Settings, day_bounds
+from evalkit.ingest.ahead import ahead
 from evalkit.ingest.day import Day
 from evalkit.ingest.doors.patience import Outside
 from evalkit.ingest.hours import Ledger, hours_of, read_ledger, table_of_hours
@@ -185,9 +186,9 @@ def _interactions(lake: Lake, day: date, asked: Day, start: datetime) -> tuple[b
         profile = profiler.profile()
         if sums_of(lake.batches(INTERACTIONS, day, _ROWS)) == profile.sums:
             return False, profile
-        lake.store(INTERACTIONS, day, asked.tables())
+        lake.store(INTERACTIONS, day, ahead(asked.tables()))
         return True, profile
-    lake.store(INTERACTIONS, day, map(profiler.looked_at, asked.tables()))
+    lake.store(INTERACTIONS, day, ahead(map(profiler.looked_at, asked.tables())))
     return True, profiler.profile()
 
 

@@ -20,6 +20,7 @@ __all__ = ["LEAST_NUMBER", "Looked", "look_at", "parsed", "rows_that_hold"]
 #: A number as long as a card's may be one, written without quotes.
 LEAST_NUMBER = 10**12
 _LONG = 256
+_SAMPLE = 128
 
 
 @dataclass(frozen=True)
@@ -139,13 +140,19 @@ def rows_that_hold(redactor: Redactor, table: pa.Table) -> NDArray[np.bool_]:
 def _distinct(
     array: pa.Array, owner: NDArray[np.int64]
 ) -> tuple[pa.Array, NDArray[np.int64] | None, NDArray[np.int64]]:
-    """Long texts, each once, and which of them each owner has: chunks come with row after row. Short
-    ones are sooner looked at than compared."""
-    if array.nbytes < _LONG * len(array):
+    """Texts that come again, each once, and which of them each owner has: long ones, for chunks come
+    with row after row, and such as models and statuses. Other short ones are sooner looked at than
+    compared."""
+    if array.nbytes < _LONG * len(array) and not _come_again(array):
         return array, None, owner
     owner = owner[array.is_valid().to_numpy(zero_copy_only=False)]
     coded = array.drop_null().dictionary_encode()
     return coded.dictionary, coded.indices.to_numpy(), owner
+
+
+def _come_again(array: pa.Array) -> bool:
+    first = array.slice(0, _SAMPLE)
+    return len(array) > _SAMPLE and len(first.unique()) <= _SAMPLE // 8
 
 
 def _gather_column(

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-__all__ = ["read_slices", "resliced", "write_slices"]
+__all__ = ["read_groups", "read_slices", "resliced", "write_slices"]
 
 #: Rows of a row group, which is read whole.
 _GROUP_ROWS = 16_384
@@ -40,6 +41,18 @@ def read_slices(file: Path, rows: int) -> Iterator[pa.Table]:
     """The rows of a Parquet file in order, as tables of exactly `rows` rows but for the last one."""
     with pq.ParquetFile(file, pre_buffer=False) as opened:
         yield from resliced(opened.iter_batches(batch_size=rows, use_threads=False), rows)
+
+
+def read_groups(
+    dataset: ds.Dataset, columns: list[str] | None, rows: ds.Expression | None
+) -> Iterator[pa.RecordBatch]:
+    """Some columns and rows of a dataset of Parquet files in order, one row group in memory at a time. (A
+    scan of the dataset reads on while what it gave is worked on, as far as the file goes.)"""
+    for file in dataset.get_fragments(filter=rows):
+        for group in file.split_by_row_group(filter=rows, schema=dataset.schema):
+            yield from group.to_table(
+                schema=dataset.schema, columns=columns, filter=rows, use_threads=False
+            ).to_batches()
 
 
 def write_slices(

@@ -21,7 +21,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from evalkit.errors import CommitConflictError, LakeError
 from evalkit.lake.adopting import commit, put
 from evalkit.lake.columns import same, typed, without_nan, young
-from evalkit.lake.slices import read_slices, resliced
+from evalkit.lake.slices import read_groups, read_slices, resliced
 from evalkit.lake.views import Views
 from evalkit.schema import TABLES, Table
 
@@ -36,7 +36,6 @@ _GROUP_ROWS = 16_384
 _WRITER = WriterProperties(compression="ZSTD", compression_level=3, max_row_group_size=_GROUP_ROWS)
 
 # Otherwise all of a file's bytes are in memory until its last row is read.
-_UNBUFFERED = ds.ParquetFragmentScanOptions(pre_buffer=False)
 
 
 class Lake:
@@ -279,15 +278,7 @@ class Lake:
             return
         later = young(dataset.schema, table)
         asked = None if columns is None else [name for name in columns if name not in later]
-        found = dataset.to_batches(
-            columns=_with_day(asked),
-            filter=_between(day, day),
-            batch_size=rows,
-            batch_readahead=1,
-            fragment_readahead=1,
-            fragment_scan_options=_UNBUFFERED,
-            use_threads=False,
-        )
+        found = read_groups(dataset, _with_day(asked), _between(day, day))
         for part in resliced(found, rows):
             whole = typed(part, table)
             yield whole if columns is None else whole.select(columns)

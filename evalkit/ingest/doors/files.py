@@ -8,16 +8,17 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from evalkit.errors import SourceError
-from evalkit.ingest.contract import Line
+from evalkit.ingest.contract import Block, Line, lines_of
 from evalkit.ingest.doors import s3
 from evalkit.ingest.doors.packed import PIECE, DamagedError, unpacked
 from evalkit.ingest.doors.places import Bytes, Stored, StoreError
 from evalkit.ingest.doors.tables import is_table, table_lines
 
-__all__ = ["MAX_LINE_BYTES", "lines", "matching"]
+__all__ = ["MAX_LINE_BYTES", "blocks", "lines", "matching"]
 
 #: A longer line comes as its first bytes and a problem. One logged call is far smaller; what is
 #: longer is a file without line breaks, and must not be held in memory.
@@ -25,6 +26,8 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 _HEAD_BYTES = 8000
 #: What is read of an object at once: each read is a request.
 _OBJECT_CHUNK = 8 * 1024 * 1024
+#: What is handed on as one block, about.
+_BLOCK_BYTES = 4 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 #: So many objects in a row that cannot be read: then the store is gone, and not they.
 _GIVE_UP = 3
@@ -46,6 +49,45 @@ def lines(
     """Every line of every file that matches, files in the order of their names.
 
     Args:
+        As `blocks` has them.
+
+    Returns:
+        Lines without their line breaks; blank ones are left out, but counted in the numbers.
+
+    Raises:
+        SourceError: as `blocks`.
+    """
+    found = blocks(
+        path,
+        base,
+        where,
+        required=required,
+        remedy=remedy,
+        max_bytes=max_bytes,
+        endpoint=endpoint,
+        ca_file=ca_file,
+        since=since,
+        missed=missed,
+    )
+    yield from lines_of(found)
+
+
+def blocks(
+    path: str,
+    base: Path,
+    where: str,
+    *,
+    required: bool = True,
+    remedy: str = "set required = false",
+    max_bytes: int = MAX_LINE_BYTES,
+    endpoint: str | None = None,
+    ca_file: Path | None = None,
+    since: datetime | None = None,
+    missed: Callable[[str], None] | None = None,
+) -> Iterator[Line | Block]:
+    """Every line of every file that matches, files in the order of their names, many lines at once.
+
+    Args:
         path: a file, a folder (all files below it, but for hidden ones and such that begin with
             `_`) or a glob (`**` for any depth); the same of objects after `s3://bucket/`.
         base: the folder that a relative path starts from; files below it are named relative to it.
@@ -57,7 +99,7 @@ def lines(
         missed: told why, where a bucket or an object in it cannot be read; what can be is read.
 
     Returns:
-        Lines without their line breaks; blank ones are left out, but counted in the numbers.
+        Blocks of whole lines; alone are those that are too long, damaged, or rows of a table.
 
     Raises:
         SourceError: no file matches and one is required, or a file cannot be read; with `missed`
@@ -136,7 +178,7 @@ def _opened(file: Path) -> Bytes:
 
 def _remote(
     files: Iterable[Stored], where: str, max_bytes: int, missed: Callable[[str], None] | None
-) -> Iterator[Line]:
+) -> Iterator[Line | Block]:
     failed = 0
     for file in files:
         try:
@@ -155,12 +197,12 @@ def _miss(reason: str, where: str, missed: Callable[[str], None] | None) -> None
     missed(reason)
 
 
-def _lines(file: Stored, max_bytes: int, size: int) -> Iterator[Line]:
+def _lines(file: Stored, max_bytes: int, size: int) -> Iterator[Line | Block]:
     with file.open() as stream:
         if is_table(file.name, stream):
             yield from table_lines(file.name, stream, max_bytes)
         else:
-            yield from _split(file.name, unpacked(_chunks(stream, size)), max_bytes)
+            yield from _blocks(file.name, unpacked(_chunks(stream, size)), max_bytes)
 
 
 def _chunks(stream: Bytes, size: int) -> Iterator[bytes]:
@@ -179,13 +221,52 @@ def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield from chunks
 
 
-def _split(name: str, chunks: Iterator[bytes], max_bytes: int) -> Iterator[Line]:
+def _blocks(name: str, chunks: Iterator[bytes], max_bytes: int) -> Iterator[Line | Block]:
+    chunks = _without_mark(chunks)
     number = 0
     held: list[bytes] = []
     size = 0
     problem: str | None = None
     try:
-        for chunk in _without_mark(chunks):
+        for chunk in chunks:
+            held.append(chunk)
+            size += len(chunk)
+            if size < min(_BLOCK_BYTES, max_bytes):
+                continue
+            data = b"".join(held)
+            end = data.rfind(b"\n") + 1
+            if not end and size <= max_bytes:
+                held = [data]
+                continue
+            if size > max_bytes:  # so may a line be
+                rest = chain([data], chunks)
+                held = []
+                yield from _split(name, rest, max_bytes, number)
+                return
+            held, size = [data[end:]], len(data) - end
+            yield Block(name, number + 1, data[: end - 1])
+            number += data.count(b"\n", 0, end)
+            del data, chunk
+    except DamagedError as damage:
+        problem = str(damage)
+    data = b"".join(held)
+    end = data.rfind(b"\n") + 1
+    if problem is not None:
+        if end:
+            yield Block(name, number + 1, data[: end - 1])
+        number += data.count(b"\n", 0, end)
+        # One reject says both that a line is cut and that nothing after it could be read.
+        yield Line(name, number + 1, data[end:][:_HEAD_BYTES], problem)
+    elif data:
+        yield Block(name, number + 1, data)
+
+
+def _split(name: str, chunks: Iterator[bytes], max_bytes: int, number: int) -> Iterator[Line]:
+    held: list[bytes] = []
+    size = 0
+    problem: str | None = None
+    try:
+        for chunk in chunks:
             pieces = chunk.split(b"\n")
             last = pieces.pop()
             for piece in pieces:

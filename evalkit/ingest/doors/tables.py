@@ -79,7 +79,7 @@ def _delimiter(name: str) -> str | None:
 
 def _parquet(stream: Bytes) -> Iterator[dict[str, Any] | str]:
     try:
-        reader = pq.ParquetFile(stream)
+        reader = pq.ParquetFile(stream, buffer_size=PIECE)
         maps = {field.name for field in reader.schema_arrow if pa.types.is_map(field.type)}
         for batch in reader.iter_batches(_BATCH_ROWS, use_threads=False):
             for row in _rows(batch):

@@ -14,6 +14,7 @@ from evalkit.ingest.contract import RecordError, Row
 from evalkit.ingest.fields import attributes_of
 from evalkit.ingest.linewise import line_source
 from evalkit.ingest.prompts import Conversation, fingerprint
+from evalkit.ingest.straight import columns_of_lines
 from evalkit.ingest.times import time_of
 from evalkit.schema import INTERACTIONS
 
@@ -174,9 +175,18 @@ _EVALKITS = _IGNORED - {"started_at"}
 def whole(records: list[dict[str, Any]]) -> dict[str, pa.Array]:
     """What `parse` says of many records, where all of their values are plainly what they should
     be."""
-    columns = columns_of(records, _EVALKITS)
+    return _complete(columns_of(records, _EVALKITS))
+
+
+def straight(data: bytes) -> tuple[dict[str, pa.Array], int]:
+    """What `parse` says of lines, where all of them are plainly what they should be."""
+    columns, count = columns_of_lines(data, _EVALKITS)
+    return _complete(columns), count
+
+
+def _complete(columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
     ids = columns.get("source_id")
-    if ids is not None and any(id_ == "" or (id_ and id_.isspace()) for id_ in ids.to_pylist()):
+    if ids is not None and pc.any(pc.or_(pc.equal(ids, ""), pc.utf8_is_space(ids))).as_py():
         raise UnfitError("source_id")
     prompts = columns.get("system_prompt")
     if prompts is not None:
@@ -188,4 +198,4 @@ def whole(records: list[dict[str, Any]]) -> dict[str, pa.Array]:
     return columns
 
 
-SOURCE = line_source("jsonl", parse, __name__, whole)
+SOURCE = line_source("jsonl", parse, __name__, whole, straight)

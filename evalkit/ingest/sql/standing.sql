@@ -4,6 +4,7 @@
 WITH found AS (
     SELECT interaction_id, max(updated_at) AS updated_at
     FROM told
+    SEMI JOIN stored USING (interaction_id)
     GROUP BY interaction_id
 ),
 
@@ -11,6 +12,7 @@ told_again AS (
     SELECT DISTINCT source, trace_id
     FROM told_traces
     SEMI JOIN fetched USING (source)
+    SEMI JOIN stored USING (source, trace_id)
 )
 
 SELECT
