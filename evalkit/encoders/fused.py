@@ -7,11 +7,12 @@ from typing import Any
 
 from evalkit.encoders.converted import plain
 
-__all__ = ["VERSION", "find_attention", "fuse_products", "set_attention"]
+__all__ = ["ONE", "PLAIN", "VERSION", "find_attention", "fuse_products", "set_attention"]
 
 #: Part of a kept model's name: raise it when a change here may change what is exported.
 VERSION = "1"
-_ONE, _PLAIN = "evalkit_onnx", "eager"
+#: Names of attention, as transformers has them: one operator, and products with a softmax.
+ONE, PLAIN = "evalkit_onnx", "eager"
 #: Two ways to write the same attention differ by less.
 _NEAR = 1e-4
 
@@ -25,13 +26,13 @@ def find_attention(module: Any) -> str | None:
         return None
     before = network.config._attn_implementation
     try:
-        set_attention(module, _PLAIN)
+        set_attention(module, PLAIN)
         expected = _tried(module)
-        set_attention(module, _ONE)
-        return _ONE if float((_tried(module) - expected).abs().max()) < _NEAR else _PLAIN
+        set_attention(module, ONE)
+        return ONE if float((_tried(module) - expected).abs().max()) < _NEAR else PLAIN
     except (ImportError, RuntimeError, TypeError, ValueError):
         # older transformers take none, or it is another: fewer keys than heads, another mask
-        return _PLAIN
+        return PLAIN
     finally:
         set_attention(module, before)
 
@@ -41,12 +42,12 @@ def set_attention(module: Any, name: str | None) -> None:
     network = _network(module)
     if network is None or name is None:
         return
-    if name == _ONE:
+    if name == ONE:
         from transformers import AttentionInterface
         from transformers.masking_utils import AttentionMaskInterface, eager_mask
 
-        AttentionInterface.register(_ONE, _attention())
-        AttentionMaskInterface.register(_ONE, eager_mask)
+        AttentionInterface.register(ONE, _attention())
+        AttentionMaskInterface.register(ONE, eager_mask)
     network.set_attn_implementation(name)
 
 

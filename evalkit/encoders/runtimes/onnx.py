@@ -23,8 +23,8 @@ __all__ = ["runtime"]
 #: Without VNNI two products are summed in 16 bits: weights of seven bits never overflow there, and
 #: give the same whole numbers on every processor.
 _TOP = 63
-#: Its products do not cut what comes in to what a core's own cache holds: passes as long as one text
-#: are a quarter faster than those of `shapes`.
+#: A product reads all that comes in once for each panel of weights, so activations must stay in a
+#: core's own cache: where other work shares the rest, passes of 1,024 are half as fast in int8.
 _TOKENS_PER_PASS = 128
 _OPSET = 17
 _OUTPUTS = ("sentence", "token")
