@@ -24,7 +24,7 @@ __all__ = ["runtime"]
 #: give the same whole numbers on every processor.
 _TOP = 63
 #: A product reads all that comes in once for each panel of weights, so activations must stay in a
-#: core's own cache: where other work shares the rest, passes of 1,024 are half as fast in int8.
+#: core's own cache: where other work shares the rest, passes of 512 take half as long again in int8.
 _TOKENS_PER_PASS = 128
 _OPSET = 17
 _OUTPUTS = ("sentence", "token")
