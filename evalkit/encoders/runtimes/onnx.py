@@ -30,7 +30,7 @@ _ERRORS_ONLY = 3
 
 class _Onnx(BatchedEncoder):
     def __init__(self, plan: Plan) -> None:
-        super().__init__(plan.model)
+        super().__init__(plan)
         path = _converted(plan)
         with offline():
             import onnxruntime
