@@ -37,6 +37,9 @@ NOT_NEGATIVE = frozenset(
 #: The columns that hold prose; all other text columns hold names and ids.
 _TEXTS = frozenset({"system_prompt", "query", "response", "reference", "corrected_response"})
 _NAME_CHARACTERS = 500
+_ID_DIGITS = 32
+#: The two characters of each byte.
+_HEXADECIMAL = np.frombuffer(bytes(range(256)).hex().encode(), np.uint16)
 _BLANK = r"\A\s*\z"
 _BAD_CHARACTERS = re.compile("[\x00\ud800-\udfff]")
 _REPLACEMENT = "\ufffd"
@@ -125,10 +128,15 @@ def _from_columns(table: pa.Table) -> dict[str, pa.Array]:
 
 
 def _ids(source: str, source_ids: pa.Array) -> pa.Array:
-    """`interaction_id` of each."""
+    """`interaction_id` of each; what follows from the hashes is done for all of them at once."""
     begin, hashed = f"{source}\x00".encode("utf-8", "replace"), hashlib.sha256
-    ids = [hashed(begin + id_).hexdigest()[:32] for id_ in source_ids.cast(pa.binary()).to_pylist()]
-    return pa.array(ids, pa.string())
+    texts = source_ids.cast(pa.binary()).to_pylist()
+    digests = b"".join([hashed(begin + text).digest() for text in texts])
+    octets = np.frombuffer(digests, np.uint8).reshape(len(texts), -1)[:, : _ID_DIGITS // 2]
+    offsets = np.arange(0, _ID_DIGITS * (len(texts) + 1), _ID_DIGITS, np.int32)
+    return pa.StringArray.from_buffers(
+        len(texts), pa.py_buffer(offsets), pa.py_buffer(_HEXADECIMAL[octets])
+    )
 
 
 def days_of(times: pa.Array, zone: ZoneInfo) -> pa.Array:

@@ -74,7 +74,7 @@ def _read(data: bytes) -> pa.Table:
             data.decode()
         parse = _options(data)
         table = json.read_json(pa.BufferReader(data), read_options=read, parse_options=parse)
-        if b"\\u" in data and _SURROGATE.search(data):
+        if b"\\" in data and _SURROGATE.search(data):
             table.validate(full=True)
     except (pa.ArrowException, ValueError) as error:
         raise UnfitError("lines") from error
