@@ -110,7 +110,7 @@ class _Reading:
         tries = _Tries()
 
         def tried() -> Iterator[tuple[Line | Block, tuple[dict[str, pa.Array], int] | None]]:
-            for piece in pieces:
+            for piece in ahead(pieces):
                 found = None
                 if isinstance(piece, Block) and tries.again():
                     try:

@@ -29,8 +29,10 @@ _HEAD_BYTES = 8000
 #: What is read of an object at once: each read is a request.
 _OBJECT_CHUNK = 8 * 1024 * 1024
 #: What is handed on as one block, about.
-_BLOCK_BYTES = 4 * 1024 * 1024
+_BLOCK_BYTES = 8 * 1024 * 1024
 _BREAK = ord("\n")
+#: What a processor holds near at hand.
+_PIECE = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
 #: So many objects in a row that cannot be read: then the store is gone, and not they.
 _GIVE_UP = 3
@@ -236,19 +238,19 @@ def _blocks(name: str, chunks: Iterator[bytes], max_bytes: int) -> Iterator[Line
             size += len(chunk)
             if size < min(_BLOCK_BYTES, max_bytes):
                 continue
-            data = b"".join(held)
-            end = data.rfind(b"\n") + 1
-            if not end and size <= max_bytes:
-                held = [data]
-                continue
             if size > max_bytes:  # so may a line be
-                rest = chain([data], chunks)
+                rest = chain([b"".join(held)], chunks)
                 held = []
                 yield from _split(name, rest, max_bytes, number)
                 return
-            held, size = [data[end:]], len(data) - end
-            yield Block(name, number + 1, data[: end - 1])
-            number += _breaks(data, end)
+            end = chunk.rfind(b"\n")
+            if end < 0:
+                continue
+            held[-1] = chunk[:end]
+            data = b"".join(held)
+            held, size = [chunk[end + 1 :]], len(chunk) - end - 1
+            yield Block(name, number + 1, data)
+            number += 1 + _breaks(data)
             del data, chunk
     except DamagedError as damage:
         problem = str(damage)
@@ -264,9 +266,11 @@ def _blocks(name: str, chunks: Iterator[bytes], max_bytes: int) -> Iterator[Line
         yield Block(name, number + 1, data)
 
 
-def _breaks(data: bytes, end: int) -> int:
-    """How many line breaks stand before `end`: three times as fast as `bytes.count`, and others may run meanwhile."""
-    return int(np.count_nonzero(np.frombuffer(data, np.uint8, end) == _BREAK))
+def _breaks(data: bytes) -> int:
+    """How many line breaks there are: three times as fast as `bytes.count`."""
+    seen = np.frombuffer(data, np.uint8)
+    pieces = range(0, len(seen), _PIECE)
+    return sum(int(np.count_nonzero(seen[at : at + _PIECE] == _BREAK)) for at in pieces)
 
 
 def _split(name: str, chunks: Iterator[bytes], max_bytes: int, number: int) -> Iterator[Line]:
