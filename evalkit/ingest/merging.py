@@ -144,10 +144,7 @@ def _sorted_in_parts(
         whole = pa.Table.from_batches(parts).combine_chunks()
         parts = []
         rows = max(1, len(order) * _PIECE_BYTES // max(1, size))
-        pieces = (
-            _taken(whole, stands[at : at + rows])
-            for at in range(0, len(stands), rows)
-        )
+        pieces = (_taken(whole, stands[at : at + rows]) for at in range(0, len(stands), rows))
         path = folder / f"{name}-{len(files):06d}.arrow"
         files.append(write_file(path, pieces, whole.schema, _PIECE_BYTES))
         sorted_places.append(order[stands])

@@ -135,7 +135,7 @@ def _ids(source: str, source_ids: pa.Array) -> pa.Array:
     texts = source_ids.cast(pa.binary()).to_pylist()
     digests = b"".join([hashed(begin + text).digest() for text in texts])
     octets = np.frombuffer(digests, np.uint8).reshape(len(texts), -1)[:, : _ID_DIGITS // 2]
-    offsets = np.arange(0, _ID_DIGITS * (len(texts) + 1), _ID_DIGITS, np.int32)
+    offsets = np.arange(len(texts) + 1, dtype=np.int32) * np.int32(_ID_DIGITS)
     return pa.StringArray.from_buffers(
         len(texts), pa.py_buffer(offsets), pa.py_buffer(_HEXADECIMAL[octets])
     )

@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pyarrow import json
 
 from evalkit.ingest.columns import UnfitError, times_of
@@ -20,6 +21,8 @@ __all__ = ["columns_of_lines"]
 _BREAK, _RETURN, _OPEN, _CLOSE = b"\n\r{}"
 #: What a processor holds near at hand.
 _PIECE = 64 * 1024
+#: What one thread reads at once.
+_PART = 2 * 1024 * 1024
 #: In so many lines of a block its columns are looked up.
 _LOOKS = 16
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -38,8 +41,9 @@ def columns_of_lines(data: bytes, ignored: frozenset[str]) -> tuple[dict[str, pa
             read elsewhere.
     """
     data = data.strip()
-    count = _lines(data)
-    table = _read(data)
+    lengths = _lengths(data)
+    count = len(lengths)
+    table = _read(data, longest=int(lengths.max()))
     if table.num_rows != count:
         raise UnfitError("lines and objects")
     found = {}
@@ -54,8 +58,8 @@ def columns_of_lines(data: bytes, ignored: frozenset[str]) -> tuple[dict[str, pa
     return found, count
 
 
-def _lines(data: bytes) -> int:
-    """The number of lines. Each begins and ends with a brace: then, where all can be read and they are
+def _lengths(data: bytes) -> NDArray[np.int64]:
+    """The length of each line. Each begins and ends with a brace: then, where all can be read and they are
     as many as objects, no object begins on one line and ends on another, for no value follows another
     without a comma, and no text has a line break in it."""
     if data[:1] != b"{" or data[-1:] != b"}" or b"\0" in data:
@@ -68,11 +72,12 @@ def _lines(data: bytes) -> int:
     before = np.where(before == _RETURN, seen[breaks - 2], before)
     if not ((before == _CLOSE) & (seen[breaks + 1] == _OPEN)).all():
         raise UnfitError("no object on a line")
-    return len(breaks) + 1
+    return np.diff(breaks, prepend=-1, append=len(data))
 
 
-def _read(data: bytes) -> pa.Table:
-    read = json.ReadOptions(use_threads=False, block_size=len(data) + 1)
+def _read(data: bytes, longest: int) -> pa.Table:
+    # Arrow reads parts of the lines in as many threads as there are processors.
+    read = json.ReadOptions(block_size=max(_PART, longest + 1))
     try:
         if not data.isascii():
             data.decode()
