@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-__all__ = ["Peak", "Row", "best_of", "cpu_seconds", "machine"]
+__all__ = ["Peak", "Row", "best_of", "by_itself", "cpu_seconds", "machine"]
 
 _KIB_PER_MIB = 1024.0
 
@@ -49,6 +53,24 @@ def cpu_seconds() -> float:
     this can be compared."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
+
+
+def by_itself(module: str, *given: object) -> dict[str, Any]:
+    """What a module of `benchmarks` says in its last line (JSON), run in a process that has done nothing else, with the
+    most memory that it held as `process_mib`, it and its children as `tree_mib`.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, given)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        peak = Peak(running.pid)
+        out, err = running.communicate()
+        peak.stop()
+    if running.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {err.decode('utf-8', 'replace')[-2000:]}")
+    found: dict[str, Any] = json.loads(out.splitlines()[-1])
+    return {**found, "process_mib": peak.process_mib, "tree_mib": peak.tree_mib}
 
 
 class Peak:

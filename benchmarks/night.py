@@ -6,8 +6,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -17,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import traffic
-from benchmarks.measure import Peak, Row, cpu_seconds
+from benchmarks.measure import Row, by_itself, cpu_seconds
 
 ROWS = 10_000
 #: Distinct chunks that are retrieved from.
@@ -70,14 +68,14 @@ def measure(kind: Kind | None = None) -> Iterator[Row]:
         before = _DAY - timedelta(days=1)
         _write_corpus(folder / "before.jsonl", chunks, before)
         for step in _STEPS:
-            found = _child(folder, step, before)
+            found = by_itself("night", folder, step, before)
             if step == "score" and not kind.cheap:
                 yield Row("chunks embedded, once", found["embedded"] / found["seconds"], "texts/s")
         (folder / "before.jsonl").unlink()
         traffic.write(folder / "night.jsonl", kind.rows, _DAY, chunks, kind.new)
         whole = cpu = 0.0
         for step in _STEPS:
-            found = _child(folder, step, _DAY)
+            found = by_itself("night", folder, step, _DAY)
             whole, cpu = whole + found["seconds"], cpu + found["cpu"]
             yield from _figures(kind, step, found)
         yield Row("whole night", kind.rows / whole, "rows/s", str(kind))
@@ -113,19 +111,6 @@ def _write_corpus(path: Path, chunks: list[str], day: date) -> None:
                 ],
             }
             file.write(json.dumps(row) + "\n")
-
-
-def _child(folder: Path, step: str, day: date) -> dict[str, Any]:
-    """What a step takes in a process that has done nothing else, and the most memory it held."""
-    command = [sys.executable, "-m", "benchmarks.night", str(folder), step, str(day)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
-        peak = Peak(running.pid)
-        out, err = running.communicate()
-        peak.stop()
-    if running.returncode:
-        raise RuntimeError(f"{step}: {err.decode('utf-8', 'replace')[-2000:]}")
-    found: dict[str, Any] = json.loads(out.splitlines()[-1])
-    return {**found, "tree_mib": peak.tree_mib, "process_mib": peak.process_mib}
 
 
 def _run(folder: Path, step: str, day: date) -> dict[str, Any]:

@@ -4,9 +4,8 @@ each in a process of its own."""
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.measure import Peak, Row, cpu_seconds
+from benchmarks.measure import Row, by_itself, cpu_seconds
 
 ROWS = 10_000_000
 #: Rows of a day.
@@ -38,28 +37,14 @@ def measure(rows: int = ROWS, per_day: int = PER_DAY) -> Iterator[Row]:
     days = max(1, rows // per_day)
     size = f"{days * per_day:,} rows in {days} days"
     with tempfile.TemporaryDirectory(prefix="evalkit-trends-") as name:
-        made = _child(Path(name), "make", days, per_day)
+        made = by_itself("trends", name, "make", days, per_day)
         yield Row("lake made", made["seconds"], "s", size)
-        rolled = _child(Path(name), "roll up all", days, per_day)
+        rolled = by_itself("trends", name, "roll up all", days, per_day)
         yield Row("rollup of all days", days * per_day / rolled["seconds"], "rows/s", size)
         for asked in _ASKED:
-            found = _child(Path(name), asked, days, per_day)
+            found = by_itself("trends", name, asked, days, per_day)
             yield Row(asked, found["seconds"], "s", f"{found['cpu']:.2f} s of processors")
-            yield Row(f"{asked}: peak memory", found["mib"], "MiB")
-
-
-def _child(folder: Path, asked: str, days: int, per_day: int) -> dict[str, Any]:
-    command = [
-        sys.executable, "-m", "benchmarks.trends", str(folder), asked, str(days), str(per_day)
-    ]  # fmt: skip
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
-        peak = Peak(running.pid)
-        out, err = running.communicate()
-        peak.stop()
-    if running.returncode:
-        raise RuntimeError(f"{asked}: {err.decode('utf-8', 'replace')[-2000:]}")
-    found: dict[str, Any] = json.loads(out.splitlines()[-1])
-    return {**found, "mib": peak.process_mib}
+            yield Row(f"{asked}: peak memory", found["process_mib"], "MiB")
 
 
 def make(url: str, days: int, per_day: int) -> None:
@@ -166,7 +151,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("per_day", type=int)
     given = parser.parse_args(argv)
     # What is imported for the first question is imported for every one: it is not what is measured.
-    import evalkit.night  # noqa: F401
+    importlib.import_module("evalkit.night")
 
     began, used = time.perf_counter(), cpu_seconds()
     _ask(given.folder, given.asked, given.days, given.per_day)

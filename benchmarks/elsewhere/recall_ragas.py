@@ -8,14 +8,11 @@ Prints one line of JSON: version, seconds and the mean.
 import json
 import sys
 import time
-import warnings
 
-warnings.simplefilter("ignore")
-
-import pandas as pd  # noqa: E402
-import ragas  # noqa: E402
-from ragas import EvaluationDataset, SingleTurnSample, evaluate  # noqa: E402
-from ragas.metrics import IDBasedContextRecall  # noqa: E402
+import pandas as pd
+import ragas
+from ragas import EvaluationDataset, SingleTurnSample, evaluate
+from ragas.metrics import IDBasedContextRecall
 
 rows = pd.read_parquet(sys.argv[1])
 samples = [

@@ -228,7 +228,8 @@ def _select(keys: list[bytes], db: sqlite3.Connection) -> list[tuple[bytes, byte
 
 def _present(keys: list[bytes], db: sqlite3.Connection) -> list[tuple[bytes]]:
     marks = ",".join("?" * len(keys))
-    return db.execute(f"SELECT key FROM vectors WHERE key IN ({marks})", keys).fetchall()  # noqa: S608
+    query = f"SELECT key FROM vectors WHERE key IN ({marks})"  # noqa: S608 (marks only)
+    return db.execute(query, keys).fetchall()
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

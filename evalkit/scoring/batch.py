@@ -87,14 +87,12 @@ class Embedded:
     """Vectors of the pieces of every row, ragged.
 
     Row i has pieces `offsets[i]:offsets[i + 1]` of `vectors` (float32 [m, dim]); `spans[k]` is
-    where piece k stands in its text and `parts[k]` which chunk of its row it is from (0 for query
-    and response).
+    where piece k stands in its text.
     """
 
     vectors: NDArray[np.float32]
     offsets: NDArray[np.int64]
     spans: list[Span]
-    parts: NDArray[np.int32]
 
     def row(self, i: int) -> NDArray[np.float32]:
         """The vectors of row i, float32 [pieces of i, dim]."""
@@ -102,9 +100,6 @@ class Embedded:
 
     def row_spans(self, i: int) -> list[Span]:
         return self.spans[self.offsets[i] : self.offsets[i + 1]]
-
-    def row_parts(self, i: int) -> NDArray[np.int32]:
-        return self.parts[self.offsets[i] : self.offsets[i + 1]]
 
 
 Field = Literal["query", "response", "contexts"]
@@ -264,30 +259,23 @@ class Batch:
         def make() -> Embedded:
             pieces: list[str] = []
             spans: list[Span] = []
-            parts: list[int] = []
             offsets = [0]
             texts = self._texts(field)
             split = self.sentences(field) if by == "sentence" else None
             beyond = self.over_budget(field) if by == "sentence" else [False] * len(texts)
             for i, row in enumerate(texts):
-                for part, text in enumerate(() if beyond[i] else row):
-                    found = [Span(0, len(text))] if split is None else split[i][part]
+                for k, text in enumerate(() if beyond[i] else row):
+                    found = [Span(0, len(text))] if split is None else split[i][k]
                     for span in found:
                         pieces.append(text[span.start : span.end])
                         spans.append(span)
-                        parts.append(part)
                 offsets.append(len(pieces))
             vectors = (
                 self._embedder.embed(pieces)
                 if pieces
                 else np.zeros((0, self._embedder.dim), dtype=np.float32)
             )
-            return Embedded(
-                vectors,
-                np.asarray(offsets, dtype=np.int64),
-                spans,
-                np.asarray(parts, dtype=np.int32),
-            )
+            return Embedded(vectors, np.asarray(offsets, dtype=np.int64), spans)
 
         return self.memo(("embed", field, by), make)
 

@@ -326,10 +326,7 @@ def _third(
     codes: NDArray[np.integer],
 ) -> Vector:
     """Third central moment of a sum of residuals over drawn rows, by group."""
-    total = by_group(w)
-    centre = np.divide(by_group(w * e), total, out=np.zeros(len(total)), where=total > 0)
-    away = np.where(w > 0, e - np.append(centre, 0.0)[codes], 0.0)
-    return by_group((1 - probability) * (w * away) ** 3)
+    return by_group((1 - probability) * (w * _away(e, w, by_group, codes)) ** 3)
 
 
 def _wilson(mean: Vector, variance: Vector, n: Vector, t: Vector) -> tuple[Vector, Vector]:
@@ -357,11 +354,19 @@ def _design(
     codes: NDArray[np.integer],
 ) -> Vector:
     """Variance of a sum of residuals over drawn rows, by group."""
-    n, total = by_group(w > 0), by_group(w)
-    centre = np.divide(by_group(w * e), total, out=np.zeros(len(n)), where=total > 0)
-    away = np.where(w > 0, e - np.append(centre, 0.0)[codes], 0.0)
-    found: Vector = by_group((1 - probability) * (w * away) ** 2)
+    n = by_group(w > 0)
+    found: Vector = by_group((1 - probability) * (w * _away(e, w, by_group, codes)) ** 2)
     return found * np.where(n > 1, n / np.maximum(n - 1, 1), 1.0)
+
+
+def _away(
+    e: Vector, w: Vector, by_group: Callable[[Vector | Flags], Vector], codes: NDArray[np.integer]
+) -> Vector:
+    """Residuals less the weighted mean of their group's drawn rows; 0 for those not drawn."""
+    total = by_group(w)
+    centre = np.divide(by_group(w * e), total, out=np.zeros(len(total)), where=total > 0)
+    found: Vector = np.where(w > 0, e - np.append(centre, 0.0)[codes], 0.0)
+    return found
 
 
 def _range(values: Vector) -> tuple[float, float]:

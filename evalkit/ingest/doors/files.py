@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import ParamSpec
 
 import numpy as np
 
@@ -37,44 +38,7 @@ _BOM = b"\xef\xbb\xbf"
 #: So many objects in a row that cannot be read: then the store is gone, and not they.
 _GIVE_UP = 3
 
-
-def lines(
-    path: str,
-    base: Path,
-    where: str,
-    *,
-    required: bool = True,
-    remedy: str = "set required = false",
-    max_bytes: int = MAX_LINE_BYTES,
-    endpoint: str | None = None,
-    ca_file: Path | None = None,
-    since: datetime | None = None,
-    missed: Callable[[str], None] | None = None,
-) -> Iterator[Line]:
-    """Every line of every file that matches, files in the order of their names.
-
-    Args:
-        As `blocks` has them.
-
-    Returns:
-        Lines without their line breaks; blank ones are left out, but counted in the numbers.
-
-    Raises:
-        SourceError: as `blocks`.
-    """
-    found = blocks(
-        path,
-        base,
-        where,
-        required=required,
-        remedy=remedy,
-        max_bytes=max_bytes,
-        endpoint=endpoint,
-        ca_file=ca_file,
-        since=since,
-        missed=missed,
-    )
-    yield from lines_of(found)
+_Asked = ParamSpec("_Asked")
 
 
 def blocks(
@@ -131,6 +95,20 @@ def blocks(
     if since is not None:
         found = [file for file in found if file.modified >= since.timestamp()]
     yield from _remote(s3.ahead(found), where, max_bytes, missed)
+
+
+def _one_by_one(
+    found: Callable[_Asked, Iterator[Line | Block]],
+) -> Callable[_Asked, Iterator[Line]]:
+    def lines(*asked: _Asked.args, **options: _Asked.kwargs) -> Iterator[Line]:
+        return lines_of(found(*asked, **options))
+
+    return lines
+
+
+#: As `blocks`, but line by line: without their line breaks; blank ones are left out, but counted in
+#: the numbers.
+lines = _one_by_one(blocks)
 
 
 def matching(
