@@ -22,7 +22,7 @@ _BREAK, _RETURN, _OPEN, _CLOSE = b"\n\r{}"
 #: What a processor holds near at hand.
 _PIECE = 64 * 1024
 #: What one thread reads at once.
-_PART = 2 * 1024 * 1024
+_PART = 1 * 1024 * 1024
 #: In so many lines of a block its columns are looked up.
 _LOOKS = 16
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
