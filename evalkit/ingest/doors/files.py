@@ -30,7 +30,7 @@ _HEAD_BYTES = 8000
 #: What is read of an object at once: each read is a request.
 _OBJECT_CHUNK = 8 * 1024 * 1024
 #: What is handed on as one block, about.
-_BLOCK_BYTES = 6 * 1024 * 1024
+_BLOCK_BYTES = 4 * 1024 * 1024
 _BREAK = ord("\n")
 #: What a processor holds near at hand.
 _PIECE = 64 * 1024
