@@ -24,7 +24,7 @@ from pyarrow import json as arrow_json
 from benchmarks.measure import Row, best_of
 from evalkit.config import Settings, SourceSettings, day_bounds
 from evalkit.ingest import ingest
-from evalkit.ingest.contract import Opener, Source, Window
+from evalkit.ingest.contract import Block, Line, Opener, Source, Window, lines_of
 from evalkit.ingest.doors import files
 from evalkit.ingest.rows import table_of
 from evalkit.lake import Lake
@@ -143,7 +143,11 @@ def _child(folder: Path, name: str) -> dict[str, Any]:
     one = SourceSettings(format=name, path=path.name)
     settings = Settings(base=folder, sources={"log": one})
     format_, (start, end) = _source(name), day_bounds(_DAY, settings.zone)
-    opener = Opener(lambda asked: files.lines(str(asked.path), folder, "log"), "log")
+
+    def blocks(asked: SourceSettings) -> Iterator[Line | Block]:
+        return files.blocks(str(asked.path), folder, "log")
+
+    opener = Opener(lambda asked: lines_of(blocks(asked)), "log", blocks=blocks)
     before = _peak_mib()
     lake = Lake(str(folder / "lake"))
     ingested = []

@@ -9,6 +9,8 @@ machine choose (`choice`); what was chosen stands in every score's fingerprint.
 from __future__ import annotations
 
 import hashlib
+import os
+from dataclasses import replace
 
 from evalkit.config import Settings
 from evalkit.encoders import gpu, processor, quantized, shapes
@@ -71,6 +73,8 @@ def open_embedder(settings: Settings, *, cache: bool = True) -> Embedder:
     path = settings.cache_path
     plan = Plan(model, precision, chosen.threads, path.with_name(f"{path.stem}-models"))
     fingerprint = _fingerprint(runtime, plan)
+    if cache:
+        plan = replace(plan, alike=plan.folder / _alike(_space(fingerprint, runtime), plan.threads))
     kept = VectorCache(path, _space(fingerprint, runtime), model.dim) if cache else None
     verifier = open_verifier(settings, cache=cache) if settings.scoring.verifier else None
     return Embedder(fingerprint, model.dim, lambda: runtime.load(plan), kept, verifier)
@@ -120,3 +124,9 @@ def _space(fingerprint: str, runtime: Runtime) -> str:
     """Whose vectors a cache entry holds, to the last bit: libraries and instruction sets may round
     differently, and a night must not mix theirs."""
     return f"{fingerprint}\n{runtime.version()}\n{processor.instruction_set()}"
+
+
+def _alike(space: str, threads: int | None) -> str:
+    """The file's name: how a product is summed may depend on how many threads share it, too."""
+    exact = f"{space}\n{threads} {os.cpu_count()} {os.environ.get('OMP_NUM_THREADS')}"
+    return f"passes-{hashlib.sha256(exact.encode()).hexdigest()[:12]}.json"

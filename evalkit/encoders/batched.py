@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from evalkit.encoders.contract import Encoder, Matrix, TokenEmbeddings
-from evalkit.encoders.model import Model
+from evalkit.encoders.alike import Alike
+from evalkit.encoders.contract import Encoder, Matrix, Plan, TokenEmbeddings
 from evalkit.encoders.shapes import TOKENS_PER_PASS, Pass, few_of, passes, rows_of
 from evalkit.encoders.tokenizer import Tokenized, Tokenizer
 from evalkit.errors import ModelError
@@ -27,7 +27,7 @@ class Passes:
 
     A pass that is not full may run with fewer rows (`few_of`) instead of filler, where that gives
     the very same bytes: before the first time that such a shape is used, both are run on a probe
-    and compared. So speed may differ between machines, results never.
+    and compared, and the answer is kept. So speed may differ between machines, results never.
 
     Args:
         pad: ids, mask and types of some texts, padded to a width.
@@ -35,6 +35,7 @@ class Passes:
         forward: one pass; each result has a row per text.
         limit: tokens of the longest text.
         per_pass: tokens of a full pass.
+        alike: what is known of small passes.
     """
 
     def __init__(
@@ -44,13 +45,14 @@ class Passes:
         forward: Forward,
         limit: int,
         per_pass: int = TOKENS_PER_PASS,
+        alike: Alike | None = None,
     ) -> None:
         self._pad = pad
         self._filler = filler
         self._forward = forward
         self._limit = limit
         self._per_pass = per_pass
-        self._small: dict[tuple[int, int], bool] = {}
+        self._alike = Alike() if alike is None else alike
 
     def run(self, read: Sequence[Tokenized]) -> Iterator[tuple[list[int], tuple[Matrix, ...]]]:
         """Which texts were in a pass, and its results for them, pass by pass."""
@@ -72,15 +74,16 @@ class Passes:
         Asked of rows that use the whole width: short texts may agree by chance, where sums of their
         two or three tokens have only one order.
         """
-        key = (tokens, few)
-        if key not in self._small:
+        is_same = self._alike.get(tokens, few)
+        if is_same is None:
             probe = [_stretched(row, max(1, tokens - 3 * (i % 4))) for i in range(few)]
             short = self._filled(probe, few, tokens)
             whole = self._filled(probe, full, tokens)
-            self._small[key] = all(
+            is_same = all(
                 a[:few].tobytes() == b[:few].tobytes() for a, b in zip(short, whole, strict=True)
             )
-        return self._small[key]
+            self._alike.put(tokens, few, is_same)
+        return is_same
 
     def _filled(self, rows: list[Tokenized], count: int, tokens: int) -> tuple[Matrix, ...]:
         filled = rows + [self._filler] * (count - len(rows))
@@ -97,7 +100,8 @@ def _stretched(row: Tokenized, tokens: int) -> Tokenized:
 class BatchedEncoder(Encoder):
     """Puts texts through the passes of one model, and their vectors back in order."""
 
-    def __init__(self, model: Model, per_pass: int = TOKENS_PER_PASS) -> None:
+    def __init__(self, plan: Plan, per_pass: int = TOKENS_PER_PASS) -> None:
+        model = plan.model
         self.dim = model.dim
         self.max_tokens = model.max_tokens
         self._model = model
@@ -108,6 +112,7 @@ class BatchedEncoder(Encoder):
             self.forward,
             model.max_tokens,
             per_pass,
+            Alike(plan.alike),
         )
 
     @abstractmethod

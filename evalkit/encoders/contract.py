@@ -56,12 +56,14 @@ class Plan:
     """What is to be loaded: known, with its fingerprint, before anything heavy is imported.
 
     `threads`: processor threads, None for all. `folder`: where a runtime may keep converted files.
+    `alike`: the file in which it is kept what small passes are worth (`alike`), or None.
     """
 
     model: Model
     precision: str
     threads: int | None
     folder: Path
+    alike: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@ same as without it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, cast
 
@@ -24,6 +24,12 @@ def ahead(items: Iterable[_Item]) -> Iterator[_Item]:
     left: Iterator[object] = iter(items)
     with ThreadPoolExecutor(1, "ahead") as pool:
         coming = pool.submit(next, left, _END)
-        while (item := coming.result()) is not _END:
-            coming = pool.submit(next, left, _END)
-            yield cast(_Item, item)
+        try:
+            while (item := coming.result()) is not _END:
+                coming = pool.submit(next, left, _END)
+                yield cast(_Item, item)
+        finally:
+            # Where items are not gone through to the end: what was opened in the thread (SQLite, say) has to be closed
+            # there.
+            if isinstance(left, Generator):
+                pool.submit(left.close)

@@ -22,7 +22,6 @@ from evalkit.ingest.ordering import may_stand, places_of, seen_twice
 from evalkit.ingest.reading import REJECTED, Spools
 from evalkit.ingest.spool import ORDINAL, Batches, Spool
 from evalkit.lake import Lake
-from evalkit.lake.slices import resliced
 from evalkit.schema import INTERACTIONS, LABELS, PROMPTS, REJECTS, Table
 
 __all__ = ["Day", "sql"]
@@ -116,9 +115,7 @@ class Day:
 
     def tables(self) -> Iterator[pa.Table]:
         """The day's interactions in order, some rows at a time; may be asked for again."""
-        batches = (batch for table in self._ordered for batch in table.to_batches())
-        for part in resliced(batches, _TOGETHER):
-            table = part.combine_chunks()  # else a few rows hold the batch that they come from
+        for table in self._ordered.tables(_TOGETHER):
             is_cast = table.schema.equals(INTERACTIONS.schema)
             yield table if is_cast else table.cast(INTERACTIONS.schema)
 

@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
@@ -31,7 +32,6 @@ from evalkit.ingest.contract import (
     Row,
     Source,
     Window,
-    lines_of,
 )
 from evalkit.ingest.explaining import Pick, picks_of_record
 from evalkit.ingest.records import excerpt, record_of
@@ -86,6 +86,15 @@ def line_source(
     return Source(name, open_, (parse.__doc__ or "").strip(), module)
 
 
+@dataclass(frozen=True)
+class _Columns:
+    """What some lines of a file say, and how many they are."""
+
+    file: str
+    columns: dict[str, pa.Array]
+    lines: int
+
+
 class _Reading:
     """One pass over the lines of one source."""
 
@@ -109,31 +118,28 @@ class _Reading:
         """Blocks of lines as they are; those that do not fit, and what comes as lines, otherwise."""
         tries = _Tries()
 
-        def tried() -> Iterator[tuple[Line | Block, tuple[dict[str, pa.Array], int] | None]]:
-            for piece in pieces:
-                found = None
-                if isinstance(piece, Block) and tries.again():
-                    try:
-                        found = straight(piece.data)
-                    except UnfitError:
-                        tries.failed()
-                    else:
-                        tries.succeeded()
-                yield piece, found
+        def tried(piece: Line | Block) -> Line | Block | _Columns:
+            if isinstance(piece, Line) or not tries.again():
+                return piece
+            try:
+                found = _Columns(piece.file, *straight(piece.data))
+                self._check(found.columns)
+            except UnfitError:
+                tries.failed()
+                return piece
+            tries.succeeded()
+            return found
 
-        for is_block, group in groupby(ahead(tried()), lambda one: isinstance(one[0], Block)):
-            if not is_block:
-                yield from self.at_once(lines_of(piece for piece, _ in group), whole)
+        found = ahead(map(tried, ahead(pieces)))
+        for are_lines, group in groupby(found, lambda one: isinstance(one, Line)):
+            if are_lines:
+                yield from self.at_once((one for one in group if isinstance(one, Line)), whole)
                 continue
-            for piece, found in group:
-                try:
-                    parsed = None if found is None else self._parsed(piece.file, *found)
-                except UnfitError:
-                    parsed = None
-                if parsed is None:
-                    yield from self.at_once(lines_of([piece]), whole)
-                else:
-                    yield parsed
+            for one in group:
+                if isinstance(one, Block):
+                    yield from self.at_once(one.lines(), whole)
+                elif isinstance(one, _Columns):
+                    yield self._parsed(one)
 
     def at_once(self, lines: Iterator[Line], whole: Whole) -> Iterator[Parsed]:
         """Some thousand lines at once; those that do not fit, and the ends of files, one by one."""
@@ -165,15 +171,18 @@ class _Reading:
             known = zip(block, ids.to_pylist(), strict=True)
             ids = pa.array([_digest(line) if id_ is None else id_ for line, id_ in known])
         columns["source_id"] = ids
-        return self._parsed(block[0].file, columns, len(block))
+        self._check(columns)
+        return self._parsed(_Columns(block[0].file, columns, len(block)))
 
-    def _parsed(self, file: str, columns: dict[str, pa.Array], count: int) -> Parsed:
-        times = columns.get("started_at")
-        if times is None or times.null_count:
-            raise UnfitError("started_at")
-        ids = columns.get("source_id")
-        if ids is None or ids.null_count:
-            raise UnfitError("source_id")
+    @staticmethod
+    def _check(columns: dict[str, pa.Array]) -> None:
+        for name in ("started_at", "source_id"):
+            if name not in columns or columns[name].null_count:
+                raise UnfitError(name)
+
+    def _parsed(self, found: _Columns) -> Parsed:
+        file, columns, count = found.file, found.columns, found.lines
+        times = columns["started_at"]
         for name, value in self._defaults.items():
             given = columns.get(name, pa.nulls(count, pa.string()))
             columns[name] = given.fill_null(value)

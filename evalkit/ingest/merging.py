@@ -1,7 +1,7 @@
 """Reads a day's spooled rows back in their final order, a few batches in memory at a time.
 
 Which rows stand and in which order is decided on narrow columns (`day.py`); here the texts follow.
-Logs are nearly in order as a rule: then each row is read once. Where they are not, they are first
+Logs are nearly in order as a rule: then each batch is read once. Where they are not, they are first
 sorted in parts that fit into memory, which are written down again.
 """
 
@@ -46,20 +46,34 @@ class Ordered:
         if _most_held(spans) > _HELD_BYTES:
             self._batches, self._places = _sorted_in_parts(batches, places, spans, folder, name)
             spans = _spans(self._batches, self._places)
-        self._spans = sorted((span for span in spans if span.stands), key=lambda span: span.first)
+        self._begins = np.array([*(span.begin for span in spans), len(self._places)], np.int64)
+        self._lasts = np.array([span.last for span in spans], np.int64)
+        stands = np.flatnonzero(self._places >= 0)
+        self._rows = np.empty(len(stands), np.int64)
+        self._rows[self._places[stands]] = stands
 
-    def __iter__(self) -> Iterator[pa.Table]:
-        """The rows that stand, in tables of some rows each, without `ordinal`."""
-        heads: list[_Head] = []
-        firsts = [span.first for span in self._spans]
-        bounds = [*firsts[1:], np.iinfo(np.int64).max][: len(firsts)]
-        for span, bound in zip(self._spans, bounds, strict=True):
-            batch = self._batches.batch(span.batch)
-            batch = batch.select([name for name in batch.schema.names if name != ORDINAL.name])
-            heads.append(_Head(*_in_order(batch, self._places[span.begin : span.end])))
-            # All rows up to here have been read: what comes later stands later.
-            yield from _ready(heads, bound)
-            heads = [head for head in heads if len(head.places)]
+    def tables(self, rows: int) -> Iterator[pa.Table]:
+        """The rows that stand, in tables of `rows` rows but for the last one, without `ordinal`."""
+        held: dict[int, pa.RecordBatch] = {}
+        for first in range(0, len(self._rows), rows):
+            yield self._table(first, first + rows, held)
+
+    def _table(self, first: int, end: int, held: dict[int, pa.RecordBatch]) -> pa.Table:
+        """The rows at some places. In `held` are the batches of which some were handed on and some not."""
+        rows = self._rows[first:end]
+        of = np.searchsorted(self._begins, rows, side="right") - 1
+        wanted, which = np.unique(of, return_inverse=True)
+        for place in wanted.tolist():
+            if place not in held:
+                batch = self._batches.batch(place)
+                names = [name for name in batch.schema.names if name != ORDINAL.name]
+                held[place] = batch.select(names)
+        whole = pa.Table.from_batches([held[place] for place in wanted.tolist()])
+        for place in wanted[self._lasts[wanted] < end].tolist():
+            del held[place]
+        sizes = np.diff(self._begins)[wanted]
+        shifts = np.cumsum(sizes) - sizes - self._begins[wanted]
+        return _taken(whole, rows + shifts[which])
 
 
 @dataclass(frozen=True)
@@ -74,21 +88,6 @@ class _Span:
     first: int
     last: int
     size: int
-
-
-@dataclass
-class _Head:
-    """Rows in order that were not handed on yet, and their places."""
-
-    batch: pa.RecordBatch
-    places: _Places
-
-    def cut(self, bound: int) -> pa.RecordBatch:
-        """Take the rows before a place out."""
-        at = int(np.searchsorted(self.places, bound))
-        taken = self.batch.slice(0, at)
-        self.batch, self.places = self.batch.slice(at), self.places[at:]
-        return taken
 
 
 def _spans(batches: Batches, places: _Places) -> list[_Span]:
@@ -114,46 +113,14 @@ def _most_held(spans: list[_Span]) -> int:
     return int(np.cumsum([size for *_, size in steps]).max()) if steps else 0
 
 
-def _in_order(batch: pa.RecordBatch, places: _Places) -> tuple[pa.RecordBatch, _Places]:
-    order = np.argsort(places, kind="stable")
-    order = order[np.searchsorted(places[order], 0) :]
-    if len(order) == len(places) and (np.diff(order) == 1).all():
-        return batch, places
-    return _taken(batch, order), places[order]
-
-
-def _taken(batch: pa.RecordBatch, order: _Places) -> pa.RecordBatch:
-    """The rows at these places, none twice. Many columns are empty, in any order."""
-    at = pa.array(order)
+def _taken(table: pa.Table, rows: _Places) -> pa.Table:
+    """Some rows, each column in one piece. Many columns are empty, in any order."""
+    at = pa.array(rows)
     columns = [
-        column.slice(0, len(at)) if column.null_count == len(column) else column.take(at)
-        for column in batch.columns
+        pa.nulls(len(at), column.type) if column.null_count == len(column) else column.take(at)
+        for column in table.columns
     ]
-    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
-
-
-def _together(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
-
-
-def _ready(heads: list[_Head], bound: int) -> Iterator[pa.Table]:
-    """Take the rows out that stand before a place, in order. Where the rows of only one batch are
-    left they are not copied."""
-    while True:
-        ready = [head for head in heads if len(head.places) and head.places[0] < bound]
-        if not ready:
-            return
-        if len(ready) == 1:
-            yield pa.Table.from_batches([ready[0].cut(bound)])
-            return
-        # Up to where all but one of them end, their rows stand between each other's.
-        ends = sorted(int(head.places[np.searchsorted(head.places, bound) - 1]) for head in ready)
-        upto = min(bound, ends[-2] + 1)
-        places = np.concatenate(
-            [head.places[: np.searchsorted(head.places, upto)] for head in ready]
-        )
-        whole = _together([head.cut(upto) for head in ready])
-        yield pa.Table.from_batches([_taken(whole, np.argsort(places))])
+    return pa.Table.from_arrays(columns, schema=table.schema).combine_chunks()
 
 
 def _sorted_in_parts(
@@ -174,13 +141,10 @@ def _sorted_in_parts(
         order = np.concatenate(held)
         stands = np.argsort(order, kind="stable")
         stands = stands[np.searchsorted(order[stands], 0) :]
-        whole = _together(parts)
+        whole = pa.Table.from_batches(parts).combine_chunks()
         parts = []
         rows = max(1, len(order) * _PIECE_BYTES // max(1, size))
-        pieces = (
-            pa.Table.from_batches([_taken(whole, stands[at : at + rows])])
-            for at in range(0, len(stands), rows)
-        )
+        pieces = (_taken(whole, stands[at : at + rows]) for at in range(0, len(stands), rows))
         path = folder / f"{name}-{len(files):06d}.arrow"
         files.append(write_file(path, pieces, whole.schema, _PIECE_BYTES))
         sorted_places.append(order[stands])

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from evalkit.config import Settings, SourceSettings, day_bounds
 from evalkit.errors import ConfigError, ExtensionError, SourceError
+from evalkit.ingest.ahead import ahead
 from evalkit.ingest.chunks import WithTexts
 from evalkit.ingest.contract import (
     Block,
@@ -136,14 +137,12 @@ def _read_all(
             for when, reason in fetch(settings, name, format_, _spans(days, zone), outside):
                 _missed(missing, when, redaction, reason)
             opener = _landed(settings, name, window)
+        steps = format_.open(source, window, opener)
+        landed = source.url is not None
         with _way_to(spools.rows, settings, name, folder, redaction) as keep:
-            for parsed in format_.open(source, window, opener):
-                if parsed.rows:
-                    landed = source.url is not None
-                    keep(table_of(redaction.rows(parsed.rows, name, landed=landed), name, zone))
-                if parsed.table:
-                    keep(table_of(redaction.table(parsed.table, name), name, zone))
-                rejects.add(parsed)
+            # What is redacted is redacted in one thread, and written down in another.
+            for table in ahead(_tables(steps, name, zone, rejects, redaction, landed=landed)):
+                keep(table)
         rejects.settle()
     if settings.labels.path is not None:
         where = f"{settings.file}: [labels]"
@@ -157,6 +156,24 @@ def _read_all(
             rejects.add(parsed)
         rejects.settle()
     return spools
+
+
+def _tables(
+    steps: Iterable[Parsed],
+    name: str,
+    zone: ZoneInfo,
+    rejects: _Rejects,
+    redaction: Redaction,
+    *,
+    landed: bool,
+) -> Iterator[pa.Table]:
+    """The rows of a source as they may be kept; its rejects go their own way."""
+    for parsed in steps:
+        rejects.add(parsed)
+        if parsed.rows:
+            yield table_of(redaction.rows(parsed.rows, name, landed=landed), name, zone)
+        if parsed.table:
+            yield table_of(redaction.table(parsed.table, name), name, zone)
 
 
 @contextmanager

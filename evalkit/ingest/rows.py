@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from evalkit.errors import ExtensionError
 from evalkit.ingest.contract import Row
@@ -37,6 +38,10 @@ NOT_NEGATIVE = frozenset(
 #: The columns that hold prose; all other text columns hold names and ids.
 _TEXTS = frozenset({"system_prompt", "query", "response", "reference", "corrected_response"})
 _NAME_CHARACTERS = 500
+_ID_DIGITS = 32
+#: The two characters of each byte.
+_HEXADECIMAL = np.frombuffer(bytes(range(256)).hex().encode(), np.uint16)
+_SPACE = ord(" ")
 _BLANK = r"\A\s*\z"
 _BAD_CHARACTERS = re.compile("[\x00\ud800-\udfff]")
 _REPLACEMENT = "\ufffd"
@@ -125,10 +130,15 @@ def _from_columns(table: pa.Table) -> dict[str, pa.Array]:
 
 
 def _ids(source: str, source_ids: pa.Array) -> pa.Array:
-    """`interaction_id` of each."""
+    """`interaction_id` of each; what follows from the hashes is done for all of them at once."""
     begin, hashed = f"{source}\x00".encode("utf-8", "replace"), hashlib.sha256
-    ids = [hashed(begin + id_).hexdigest()[:32] for id_ in source_ids.cast(pa.binary()).to_pylist()]
-    return pa.array(ids, pa.string())
+    texts = source_ids.cast(pa.binary()).to_pylist()
+    digests = b"".join([hashed(begin + text).digest() for text in texts])
+    octets = np.frombuffer(digests, np.uint8).reshape(len(texts), -1)[:, : _ID_DIGITS // 2]
+    offsets = np.arange(len(texts) + 1, dtype=np.int32) * np.int32(_ID_DIGITS)
+    return pa.StringArray.from_buffers(
+        len(texts), pa.py_buffer(offsets), pa.py_buffer(_HEXADECIMAL[octets])
+    )
 
 
 def days_of(times: pa.Array, zone: ZoneInfo) -> pa.Array:
@@ -179,8 +189,7 @@ def _would_be_misread(values: list[Any], type_: pa.DataType) -> bool:
 
 
 def _cut(names: pa.Array) -> pa.Array:
-    longest = pc.max(pc.binary_length(names)).as_py()
-    if longest is None or longest <= _NAME_CHARACTERS:
+    if not len(names) or np.diff(_offsets(names)).max() <= _NAME_CHARACTERS:
         return names
     return pc.utf8_slice_codeunits(names, 0, _NAME_CHARACTERS)
 
@@ -239,11 +248,11 @@ def _clean(array: pa.Array) -> pa.Array:
     structs too."""
     type_ = array.type
     if pa.types.is_string(type_):
+        if array.null_count == len(array):
+            return array
         if _may_hold_nul(array):
             array = pc.replace_substring(array, "\x00", _REPLACEMENT)
-        # Most arrays hold no blank text, and this says so for less.
-        hollow = pc.or_(pc.equal(pc.binary_length(array), 0), pc.ascii_is_space(array))
-        if not pc.any(hollow).as_py():
+        if not _may_be_blank(array):
             return array
         blank = pc.match_substring_regex(array, _BLANK)
         return pc.if_else(blank, None, array) if pc.any(blank).as_py() else array
@@ -265,6 +274,22 @@ def _clean(array: pa.Array) -> pa.Array:
             return array
         return pa.StructArray.from_arrays(after, fields=list(type_), mask=array.is_null())
     return array
+
+
+def _may_be_blank(array: pa.Array) -> bool:
+    """Whether a text of an array is empty or begins with white space. Arrow would look at each of them for
+    longer."""
+    offsets = _offsets(array)
+    full = offsets[1:] > offsets[:-1]
+    if np.count_nonzero(full) != len(array) - array.null_count:
+        return True
+    begins = np.frombuffer(array.buffers()[2], np.uint8)[offsets[:-1][full]]
+    return bool((begins <= _SPACE).any())
+
+
+def _offsets(array: pa.Array) -> NDArray[np.int32]:
+    """Where each text of an array begins in its buffer, and where the last one ends."""
+    return np.frombuffer(array.buffers()[1], np.int32)[array.offset : array.offset + len(array) + 1]
 
 
 def _may_hold_nul(array: pa.Array) -> bool:

@@ -33,6 +33,7 @@ def table_of(keys: list[int], size: int = 1) -> pa.Table:
     dropped=st.sets(st.integers(0, 100)),
     batch=st.integers(50, 2000),
     held=st.integers(50, 5000),
+    rows=st.integers(1, 60),
 )
 def test_rows_that_stand_come_back_in_order(
     tmp_path_factory: pytest.TempPathFactory,
@@ -40,6 +41,7 @@ def test_rows_that_stand_come_back_in_order(
     dropped: set[int],
     batch: int,
     held: int,
+    rows: int,
 ) -> None:
     folder = tmp_path_factory.mktemp("s")
     keys = [key for step in steps for key in step]
@@ -58,7 +60,9 @@ def test_rows_that_stand_come_back_in_order(
         batches = spooled.batches(DAYS[0])
         ordered = Ordered(batches, places, folder, "sorted")
         for _ in range(2):  # it can be gone through again
-            found = [row for table in ordered for row in table.to_pylist()]
+            tables = list(ordered.tables(rows))
+            assert all(table.num_rows == rows for table in tables[:-1])
+            found = [row for table in tables for row in table.to_pylist()]
             assert found == [{"key": keys[at], "text": f"{keys[at]}-x"} for at in order]
     texts = values_at(batches, "text", np.array(stand, np.int64))
     assert texts == {ordinal: f"{keys[ordinal]}-x" for ordinal in stand}

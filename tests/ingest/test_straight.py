@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from evalkit.ingest import linewise
+from evalkit.ingest import linewise, straight
 from evalkit.ingest.columns import UnfitError
 from evalkit.ingest.contract import Block, Opener, Reject, lines_of
 from evalkit.ingest.rows import table_of
@@ -27,6 +27,7 @@ PLAIN: dict[str, Any] = {
 }
 RECORDS = st.one_of(
     st.just(PLAIN),
+    st.permutations(list(PLAIN.items())).map(dict),
     st.dictionaries(st.sampled_from([*PLAIN, "unknown"]), VALUES, max_size=2).map(PLAIN.__or__),
 )
 LINES = st.one_of(
@@ -45,10 +46,10 @@ LINES = st.one_of(
 )
 
 
-def read(blocks: list[Block], *, straight: bool) -> tuple[list[Any], list[Reject], Any]:
+def read(blocks: list[Block], *, directly: bool) -> tuple[list[Any], list[Reject], Any]:
     """The rows of blocks, their rejects, the beginnings of files."""
     opener = Opener(lambda _: lines_of(blocks), "x", blocks=lambda _: iter(blocks))
-    source = jsonl.SOURCE if straight else linewise.line_source("jsonl", jsonl.parse, "tests")
+    source = jsonl.SOURCE if directly else linewise.line_source("jsonl", jsonl.parse, "tests")
     tables, rejects, begun = [INTERACTIONS.empty()], [], {}
     for step in source.open(source_settings(), ALWAYS, opener):
         given_ = [rows for rows in (step.rows, step.table) if rows]
@@ -72,7 +73,7 @@ def test_any_lines_give_the_same_either_way(blocks: list[list[bytes]], end: byte
         number += len(lines)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(linewise, "_MOST_SKIPPED", 0)
-        assert read(made, straight=True) == read(made, straight=False)
+        assert read(made, directly=True) == read(made, directly=False)
 
 
 @pytest.mark.parametrize("name", list(PLAIN))
@@ -99,6 +100,15 @@ def test_every_plain_column_is_read_straight(name: str) -> None:
 def test_what_has_to_be_looked_at_is_refused(more: dict[str, Any]) -> None:
     with pytest.raises(UnfitError):
         jsonl.straight(json.dumps({**PLAIN, **more}).encode())
+
+
+def test_long_lines_and_parts_of_a_block_are_read_straight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(straight, "_PART", 5_000)
+    lines = [json.dumps({**PLAIN, "query": f"{n} " + "x" * (n * 997 % 20_000)}) for n in range(50)]
+    for end in ("\n", "\r\n"):
+        columns, count = jsonl.straight(end.join(lines).encode())
+        assert count == 50
+        assert columns["query"].to_pylist() == [json.loads(line)["query"] for line in lines]
 
 
 def test_a_block_knows_the_numbers_of_its_lines() -> None:

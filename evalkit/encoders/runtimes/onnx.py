@@ -33,7 +33,7 @@ _ERRORS_ONLY = 3
 
 class _Onnx(BatchedEncoder):
     def __init__(self, plan: Plan) -> None:
-        super().__init__(plan.model, _TOKENS_PER_PASS)
+        super().__init__(plan, _TOKENS_PER_PASS)
         path = _converted(plan)
         with offline():
             import onnxruntime

@@ -24,7 +24,7 @@ __all__ = ["runtime"]
 
 class _OpenVino(BatchedEncoder):
     def __init__(self, plan: Plan) -> None:
-        super().__init__(plan.model)
+        super().__init__(plan)
         with offline():
             import openvino
         core = openvino.Core()

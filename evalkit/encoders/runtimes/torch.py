@@ -55,7 +55,7 @@ class TorchEncoder(BatchedEncoder):
     """
 
     def __init__(self, plan: Plan, device: str = "cpu", per_pass: int = TOKENS_PER_PASS) -> None:
-        super().__init__(plan.model, per_pass)
+        super().__init__(plan, per_pass)
         self._module = load_module(plan.model).to(device)
         self._device = device
         self._threads = plan.threads
