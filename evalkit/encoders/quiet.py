@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["offline"]
+__all__ = ["hushed", "offline"]
 
 #: Read by huggingface_hub and transformers when they are imported.
 _ENVIRONMENT = {
@@ -40,3 +40,17 @@ def offline() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Nothing below an error is logged by transformers inside of this: what reads all attributes of a
+    model, as converters do, makes it warn of a loss that no one asked for."""
+    with offline():
+        from transformers.utils import logging
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)

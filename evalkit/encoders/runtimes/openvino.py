@@ -15,7 +15,7 @@ from evalkit.encoders.batched import BatchedEncoder, Ids
 from evalkit.encoders.contract import Encoder, Matrix, Plan, Runtime
 from evalkit.encoders.converted import converted, plain
 from evalkit.encoders.quantized import quantize, recipe
-from evalkit.encoders.quiet import offline
+from evalkit.encoders.quiet import hushed, offline
 from evalkit.encoders.runtimes.torch import load_module
 from evalkit.encoders.tokenizer import Tokenizer
 
@@ -58,7 +58,7 @@ def _converted(plan: Plan) -> Path:
         if int8:
             module = quantize(module, Tokenizer(plan.model))
         whole, example = plain(module)
-        with offline(), torch.inference_mode():
+        with offline(), hushed(), torch.inference_mode():
             model = openvino.convert_model(whole, example_input=example)
         openvino.save_model(model, str(folder / "model.xml"), compress_to_fp16=False)
 
