@@ -1,10 +1,10 @@
 """Writes docs/agreement.md: how well the shipped scores agree with people on every labelled set,
-each read and judged by networks and models that saw neither it nor its family; and what labels of
-the set itself add.
+each read and judged by a network and by models that saw neither it nor its family; and what labels
+of the set itself add.
 
     python datasets/train/agreement_report.py --shared DIR --work DIR [--out docs/agreement.md]
 
---work is the folder of `verifier.py`, after `hallucination.py` has run in it.
+--work is the folder of `hallucination.py`, which has to have run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,16 @@ from typing import Any
 
 import numpy as np
 from fitting import best_cuts, calibrate, fit_logistic, set_weights
-from hallucination import RESPONSE_PRIOR, RIDGE, SHARE, read, response_x, working_settings
+from hallucination import (
+    RESPONSE_PRIOR,
+    RIDGE,
+    SHARE,
+    datasets,
+    labels,
+    read,
+    response_x,
+    working_settings,
+)
 from held_out import REPORTED, SPANS, Row, read_rows, with_readings
 from numpy.typing import NDArray
 
@@ -68,48 +77,46 @@ def main() -> None:
 
 
 def span_rows(shared: Path, work: Path) -> list[Row]:
-    """The rows that have spans and no second verdict, read by the network that left them out."""
+    """The rows that have spans and no second verdict."""
     settings = working_settings(work)
     rows = [row for row in read_rows(shared, work, settings) if row.dataset in SPANS]
-    return with_readings(rows, SPANS["wice_tokens"], work, settings)
+    return with_readings(rows, settings)
 
 
 def judge(shared: Path, work: Path) -> list[Judged]:
-    """Every reported set by networks and models that saw neither it nor its family.
+    """Every reported set by a network and models that saw neither it nor its family.
 
-    For a set of the training, the response model is fitted anew on the other sets as read by the
-    base network, which saw none of them; its cut is chosen there too. For RAGTruth, which is in no
-    training, it is the shipped one.
+    The verifier saw none of them. For a set that the shipped response model is fitted on, that model
+    is fitted anew on the other sets; its cut is chosen there too. For RAGTruth, which is in no fit, it
+    is the shipped one.
     """
     settings = working_settings(work)
     rows = read(shared, work, settings)
     everything = read_rows(shared, work, settings)
     found = []
-    for name, network in REPORTED.items():
-        mine = [row for row in everything if row.dataset == name]
-        mine = with_readings(mine, network, work, settings)
+    for name in REPORTED:
+        mine = with_readings([row for row in everything if row.dataset == name], settings)
         models = {}
         for verified in (False, True):
             shipped = calibration.load("hallucination" if verified else "hallucination_embeddings")
             if name == "ragtruth":
                 models[verified] = shipped
             else:
-                models[verified] = _left_out(rows.base, name, verified, shipped)
+                models[verified] = _left_out(rows, name, verified, shipped)
         probability = {
             verified: model.probability(response_x(mine, verified=verified))
             for verified, model in models.items()
         }
         found.append(Judged(name, mine, models, probability))
-        print(name, {v: auroc(_labels(mine), p) for v, p in probability.items()}, flush=True)
+        print(name, {v: auroc(labels(mine), p) for v, p in probability.items()}, flush=True)
     return found
 
 
 def _left_out(rows: Sequence[Row], name: str, verified: bool, shipped: Logistic) -> Logistic:
     """The shipped model's twin, fitted without a set."""
     others = [row for row in rows if row.dataset != name]
-    x, label = response_x(others, verified=verified), _labels(others)
-    dataset = np.array([row.dataset for row in others])
-    weight = set_weights(dataset, label, SHARE)
+    x, label = response_x(others, verified=verified), labels(others)
+    weight = set_weights(datasets(others), label, SHARE)
     fit = fit_logistic(x, label, weight, RIDGE)
     odds = fit.score(x)
     slope, shift = calibrate(odds, label, weight)
@@ -124,20 +131,16 @@ def _left_out(rows: Sequence[Row], name: str, verified: bool, shipped: Logistic)
     )  # fmt: skip
 
 
-def _labels(rows: Sequence[Row]) -> NDArray[np.bool_]:
-    return np.array([row.is_unsupported for row in rows], dtype=np.bool_)
-
-
 # ── with labels of the set itself ───────────────────────────────────────────────────────────────
 
 
-def with_labels(one: Judged, n: int) -> tuple[float, float, float] | None:
+def withlabels(one: Judged, n: int) -> tuple[float, float, float] | None:
     """Mean AUROC on held-back rows without labels and with n of them, and its standard error.
 
     Each draw deals whole sources out in random order until n rows are labelled; the rows of the
     other sources are judged. None where fewer than 60 rows would be left.
     """
-    x, label = response_x(one.rows, verified=False), _labels(one.rows)
+    x, label = response_x(one.rows, verified=False), labels(one.rows)
     sources = np.array([row.source for row in one.rows])
     before, after = [], []
     for draw in range(_DRAWS):
@@ -179,7 +182,7 @@ def agreement_of(one: Judged) -> Agreement:
         spans = _spans(rows, verified=False)
     return compare(
         one.probability[False],
-        _labels(rows),
+        labels(rows),
         [row.source for row in rows],
         metric="hallucination",
         label="hallucinated",
@@ -208,7 +211,7 @@ def _marked(row: Row, verified: bool) -> list[Span]:
 def page(found: Sequence[Judged], span_rows: Sequence[Row]) -> str:
     """The page, Markdown."""
     curves: Mapping[str, list[Any]] = {
-        one.name: [with_labels(one, n) for n in _LABELS] for one in found
+        one.name: [withlabels(one, n) for n in _LABELS] for one in found
     }
     marked = {_TITLES[one.name]: one.rows for one in found if one.name == "ragtruth"}
     lines = [_HEAD, *_overview(found), "", _TAKEN, _LABELS_HEAD, *_learning(found, curves), ""]
@@ -243,7 +246,7 @@ def _overview(found: Sequence[Judged]) -> list[str]:
         tasks = sorted({row.task for row in one.rows})
         for task in [None, *(tasks if len(tasks) > 1 else [])]:
             kept = np.array([task is None or row.task == task for row in one.rows])
-            label = _labels(one.rows)[kept]
+            label = labels(one.rows)[kept]
             trivial = [
                 auroc(label, np.array([row.trivial[name] for row in one.rows])[kept])
                 for name in ("overlap", "cosine", "length")

@@ -88,7 +88,6 @@ def fit_logistic(
 
 
 def leave_one_out(
-    fit_x: Array,
     x: Array,
     label: NDArray[np.bool_],
     dataset: NDArray[Any],
@@ -98,9 +97,7 @@ def leave_one_out(
     """Log-odds of each row by a model that never saw its set, float64 [n].
 
     Args:
-        fit_x: float64 [n, inputs] that models are fitted on.
-        x: the same rows' inputs that they are applied to; another array where inputs are themselves
-            of fitted networks.
+        x: float64 [n, inputs].
         label, dataset: [n].
         share, ridge: as in `set_weights` and `fit_logistic`.
     """
@@ -108,7 +105,7 @@ def leave_one_out(
     for name in np.unique(dataset):
         seen = dataset != name
         weight = set_weights(dataset[seen], label[seen], share)
-        odds[~seen] = fit_logistic(fit_x[seen], label[seen], weight, ridge).score(x[~seen])
+        odds[~seen] = fit_logistic(x[seen], label[seen], weight, ridge).score(x[~seen])
     return odds
 
 

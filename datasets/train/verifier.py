@@ -91,9 +91,9 @@ def main() -> None:
     pairs, pool = read_everything(chosen.shared, chosen.work)
     trainer = Trainer(chosen.work, pairs, pool)
     network = trainer.train(BASE_SETS, Recipe())
-    for name, figure in trainer.development(network).items():
-        print(f"development {name}: {figure}")
-    export(network, chosen.out, pairs)
+    development = trainer.development(network)
+    print(development)
+    export(network, chosen.out, pairs, development)
 
 
 def read_everything(shared: Path, work: Path) -> tuple[list[Pair], list[Pool]]:
@@ -299,7 +299,9 @@ def _batches(
         yield made[k]
 
 
-def export(network: Comparer, out: Path, pairs: Sequence[Pair]) -> None:
+def export(
+    network: Comparer, out: Path, pairs: Sequence[Pair], development: Mapping[str, str]
+) -> None:
     """Write the weights, their statement, and the card."""
     out.mkdir(parents=True, exist_ok=True)
     path = out / "verifier.safetensors"
@@ -308,7 +310,9 @@ def export(network: Comparer, out: Path, pairs: Sequence[Pair]) -> None:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     stated = {"name": "verifier", "sha256": digest, "encoder": find_model(None).fingerprint}
     (out / "verifier.json").write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
-    (out / "verifier.md").write_text(verifier_card(pairs, digest), encoding="utf-8")
+    parameters = sum(p.numel() for p in network.parameters())
+    card = verifier_card(pairs, digest, parameters, development)
+    (out / "verifier.md").write_text(card, encoding="utf-8")
 
 
 if __name__ == "__main__":
