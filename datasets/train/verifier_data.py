@@ -69,6 +69,8 @@ _OPENING = re.compile(
 )
 _POOL_NAMES = 20
 _NEAR_WORDS = 80
+#: Share of a copy's edits that are made of its evidence too.
+_MIRRORED = 0.3
 
 
 def paraphrase(claim: str, random: np.random.Generator) -> str:
@@ -239,6 +241,8 @@ def epoch(
                 made = editor.edit(_reworded(pair, random) if reword else pair, random)
                 if made is not None:
                     found.append(made)
+                    if not reword and random.random() < _MIRRORED:
+                        found += _mirrored(pair, made)
     # A claim with another claim's evidence is unsupported; which of its words are is not known.
     supported = [pair for pair in found if not pair.is_unsupported]
     for i in random.permutation(len(supported))[: len(supported) // 12]:
@@ -248,6 +252,24 @@ def epoch(
                 replace(supported[i], evidence=other.evidence, is_unsupported=True, spans=None)
             )
     return found
+
+
+def _mirrored(pair: Pair, made: Pair) -> list[Pair]:
+    """The same two claims against evidence that says what the edit says: now the other one is
+    supported, so that nothing is to be learnt from how odd a claim sounds."""
+    if pair.claim not in pair.evidence:
+        return []
+    evidence = pair.evidence.replace(pair.claim, made.claim)
+    old, new = pair.claim, made.claim
+    shortest = min(len(old), len(new))
+    start = next((k for k in range(shortest) if old[k] != new[k]), shortest)
+    end = next((k for k in range(shortest - start) if old[-1 - k] != new[-1 - k]), shortest - start)
+    place = (start, len(old) - end)
+    spans = (place,) if place[1] > place[0] else None
+    return [
+        replace(pair, evidence=evidence, is_unsupported=True, spans=spans),
+        replace(made, evidence=evidence, is_unsupported=False, spans=()),
+    ]
 
 
 def _reworded(pair: Pair, random: np.random.Generator) -> Pair:
