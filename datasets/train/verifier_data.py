@@ -119,7 +119,9 @@ def words_alike(
     for begin in range(0, len(content), 512):
         rows = content[begin : begin + 512]
         similarity = x[rows] @ x.T
-        nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :30]
+        near = np.argpartition(-similarity, 30, axis=1)[:, :30]
+        order = np.argsort(-np.take_along_axis(similarity, near, 1), axis=1, kind="stable")
+        nearest = np.take_along_axis(near, order, 1)
         for row, i in enumerate(rows):
             me = words[i]
             others = [
