@@ -134,13 +134,13 @@ def _left_out(rows: Sequence[Row], name: str, verified: bool, shipped: Logistic)
 # ── with labels of the set itself ───────────────────────────────────────────────────────────────
 
 
-def withlabels(one: Judged, n: int) -> tuple[float, float, float] | None:
+def with_labels(one: Judged, n: int, *, verified: bool) -> tuple[float, float, float] | None:
     """Mean AUROC on held-back rows without labels and with n of them, and its standard error.
 
     Each draw deals whole sources out in random order until n rows are labelled; the rows of the
     other sources are judged. None where fewer than 60 rows would be left.
     """
-    x, label = response_x(one.rows, verified=False), labels(one.rows)
+    x, label, model = response_x(one.rows, verified=verified), labels(one.rows), one.model[verified]
     sources = np.array([row.source for row in one.rows])
     before, after = [], []
     for draw in range(_DRAWS):
@@ -156,9 +156,9 @@ def withlabels(one: Judged, n: int) -> tuple[float, float, float] | None:
         if (~inside).sum() < 60:
             return None
         groups = sources[taken].tolist()
-        fitted = adapt(one.model[False], x[taken], label[taken], groups, seed=draw).model
+        fitted = adapt(model, x[taken], label[taken], groups, seed=draw).model
         rest = ~inside
-        base = auroc(label[rest], one.model[False].probability(x[rest]))
+        base = auroc(label[rest], model.probability(x[rest]))
         made = auroc(label[rest], fitted.probability(x[rest]))
         if base is not None and made is not None:
             before.append(base)
@@ -210,11 +210,13 @@ def _marked(row: Row, verified: bool) -> list[Span]:
 
 def page(found: Sequence[Judged], span_rows: Sequence[Row]) -> str:
     """The page, Markdown."""
-    curves: Mapping[str, list[Any]] = {
-        one.name: [withlabels(one, n) for n in _LABELS] for one in found
-    }
+    curves: list[Mapping[str, list[Any]]] = [
+        {one.name: [with_labels(one, n, verified=tier) for n in _LABELS] for one in found}
+        for tier in (False, True)
+    ]
     marked = {_TITLES[one.name]: one.rows for one in found if one.name == "ragtruth"}
-    lines = [_HEAD, *_overview(found), "", _TAKEN, _LABELS_HEAD, *_learning(found, curves), ""]
+    lines = [_HEAD, *_overview(found), "", _TAKEN, _LABELS_HEAD, "Without the verifier:", ""]
+    lines += [*_learning(found, curves[0]), "", "With it:", "", *_learning(found, curves[1]), ""]
     lines += [_SPANS_HEAD, *_span_table({**marked, "WiCE": span_rows}), "", _DETAIL]
     for one in found:
         lines += [f"## {_TITLES[one.name]}", "", to_markdown(agreement_of(one), level=3), ""]
