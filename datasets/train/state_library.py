@@ -18,8 +18,8 @@ from evalkit.encoders.verifier import Encoded
 
 __all__ = ["StateLibrary"]
 
-_CHUNK = 4000
-_EVERY = 5
+_CHUNK = 1000
+_EVERY = 20
 
 
 @dataclass(frozen=True)

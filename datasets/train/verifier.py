@@ -46,12 +46,15 @@ Tensor = torch.Tensor
 class Recipe:
     """How the network is trained; `most` and `edits` as `verifier_data.epoch` takes them.
 
+    Each of the `epochs` has edits of its own, whose states cost more to make than to learn from: all
+    are gone through `passes` times.
     `pairwise` weighs the order of claims with the same evidence against each claim's own label;
     `word` how much an unsupported word counts beside a supported one; `natural` a label that people
     gave beside one that a rule gave.
     """
 
-    epochs: int = 3
+    epochs: int = 2
+    passes: int = 2
     rate: float = 1.2e-3
     per_step: int = 64
     pairwise: float = 0.5
@@ -183,7 +186,11 @@ class Trainer:
             lr=recipe.rate,
             betas=(0.9, 0.98),
         )
-        batches = [rows for part in parts for rows in _batches(part, recipe.per_step, random)]
+        batches = [
+            rows
+            for part in parts * recipe.passes
+            for rows in _batches(part, recipe.per_step, random)
+        ]
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, recipe.rate, total_steps=len(batches), pct_start=0.06, cycle_momentum=False
         )
