@@ -304,10 +304,12 @@ def _round(tokens: int) -> int:
 def _batches(
     pairs: Sequence[Pair], per_step: int, random: np.random.Generator
 ) -> Iterator[list[Pair]]:
-    """Claims of the same evidence together, evidence of like length together, in random order."""
+    """Claims of the same evidence together, claims of like length together, in random order."""
     units: dict[str, list[Pair]] = {}
     for i in random.permutation(len(pairs)):
         units.setdefault(pairs[i].evidence, []).append(pairs[i])
+    for unit in units.values():
+        unit.sort(key=lambda pair: len(pair.claim))
     parts = [
         unit[begin : begin + per_step // 4]
         for unit in units.values()
@@ -317,7 +319,7 @@ def _batches(
     made: list[list[Pair]] = []
     for begin in range(0, len(order), 1500):
         now: list[Pair] = []
-        for j in sorted(order[begin : begin + 1500], key=lambda j: len(parts[j][0].evidence)):
+        for j in sorted(order[begin : begin + 1500], key=lambda j: len(parts[j][-1].claim)):
             if now and len(now) + len(parts[j]) > per_step:
                 made.append(now)
                 now = []
