@@ -121,13 +121,14 @@ def _left_out(rows: Sequence[Row], name: str, verified: bool, shipped: Logistic)
     odds = fit.score(x)
     slope, shift = calibrate(odds, label, weight)
     to_prior = float(np.log(RESPONSE_PRIOR / (1 - RESPONSE_PRIOR)))
-    cuts = [
+    best, strict = (
         float(1 / (1 + np.exp(-(slope * cut + shift + to_prior))))
         for cut in best_cuts(odds, label, weight, RESPONSE_PRIOR)
-    ]
+    )
     return Logistic(
         shipped.name, shipped.features, fit.low, fit.high, fit.mean, fit.scale,
-        slope * fit.coefficient, slope * fit.intercept + shift + to_prior, RESPONSE_PRIOR, *cuts, "",
+        slope * fit.coefficient, slope * fit.intercept + shift + to_prior, RESPONSE_PRIOR, best, strict,
+        "",
     )  # fmt: skip
 
 

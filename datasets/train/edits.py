@@ -235,7 +235,7 @@ def _roles(claim: str, material: Material, random: np.random.Generator) -> _Made
 
 
 def _cycle(claim: str, material: Material, random: np.random.Generator) -> _Made:
-    places = []
+    places: list[tuple[re.Match[str], list[str]]] = []
     for cycle in _CYCLES:
         known = {word.lower(): word for word in cycle}
         places.extend(

@@ -46,7 +46,8 @@ def set_weights(
             rows = (dataset == name) & (label == value)
             if rows.any():
                 weight[rows] = share[str(name)] / rows.sum()
-    return weight * len(weight) / weight.sum()
+    found: Array = weight * len(weight) / weight.sum()
+    return found
 
 
 def fit_logistic(

@@ -8,6 +8,7 @@ import json
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,8 @@ def with_readings(rows: Sequence[Row], settings: Settings, folder: Path | None =
         for begin in range(0, len(rows), _BATCH):
             part = rows[begin : begin + _BATCH]
             batch = _batch(part, _Known(), reader)
-            batch.memo("support", lambda part=part: [row.support for row in part])
+            supports = [row.support for row in part]
+            batch.memo("support", partial(list, supports))
             readings = verified(batch, range(len(part))) or {}
             found += [replace(row, reading=readings[k]) for k, row in enumerate(part)]
     return found

@@ -7,6 +7,7 @@ import pickle
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +79,7 @@ class StateLibrary:
             self._map = np.memmap(self._file, np.float16, "r", shape=shape)
         entry = self._known[text, cap]
         states = self._map[entry.start : entry.start + len(entry.text.ids)]
-        return Encoded(entry.text, states)  # type: ignore[arg-type]  (padding makes it float32)
+        return Encoded(entry.text, cast("NDArray[np.float32]", states))  # padding makes it float32
 
     def _save(self) -> None:
         self._index.write_bytes(pickle.dumps((self._known, self._tokens)))

@@ -198,7 +198,7 @@ class Trainer:
         for step, rows in enumerate(batches):
             loss = self._loss(network, rows, recipe)
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()

@@ -7,7 +7,7 @@ tokens, as in Parikh et al. (2016), A decomposable attention model, arXiv:1606.0
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import nn
@@ -87,14 +87,15 @@ class Comparer(nn.Module):
         a, b = claim.states - self.centre, evidence.states - self.centre
         x = self.even(self.narrow(a))
         y = self.even(self.narrow(b)) + self.flags(evidence.flags)
-        ahead = [(block.key(y), block.value(y)) for block in self.blocks]
+        blocks = cast("list[_Block]", list(self.blocks))
+        ahead = [(block.key(y), block.value(y)) for block in blocks]
         if which is not None:
             evidence, b = evidence.rows(which), b[which]
             ahead = [(key[which], value[which]) for key, value in ahead]
         alike = _likeness(claim, evidence, a, b)
         seen = torch.cat([_seen(alike), claim.flags], -1)
         x = x + self.seen(seen)
-        for block, (key, value) in zip(self.blocks, ahead, strict=True):
+        for block, (key, value) in zip(blocks, ahead, strict=True):
             x = block(x, key, value, alike, claim.mask, evidence.mask)
         x = self.last(x)
         token = self.token(torch.cat([x, seen], -1)).squeeze(-1)
@@ -149,14 +150,18 @@ class _Block(nn.Module):
         x = x + self.out(
             _attend(query, key, value, apart[None] + (1 - claim)[:, None, None, :] * _NEVER)
         )
-        return x + self.think(self.norm[2](x))
+        found: Tensor = x + self.think(self.norm[2](x))
+        return found
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
     """Attention by heads; bias is added to its logits, [rows, heads, tokens, others]."""
-    q, k, v = (part.unflatten(-1, (_HEADS, -1)).transpose(1, 2) for part in (query, key, value))
+    q, k, v = (
+        part.reshape(*part.shape[:-1], _HEADS, -1).transpose(1, 2) for part in (query, key, value)
+    )
     logits = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5 + bias
-    return (logits.softmax(-1) @ v).transpose(1, 2).flatten(2)
+    found: Tensor = (logits.softmax(-1) @ v).transpose(1, 2).flatten(2)
+    return found
 
 
 def _likeness(claim: Side, evidence: Side, a: Tensor, b: Tensor) -> Tensor:

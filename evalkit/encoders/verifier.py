@@ -245,15 +245,15 @@ class _Network:
         missing = [text for text, one in found.items() if one is None]
         cut = self._texts.read(missing, cap)
         states = self._states.encode([one.ids for one in cut])
-        for text, one, its in zip(missing, cut, states, strict=True):
-            found[text] = Encoded(literal(*one), its)
+        for text, read, its in zip(missing, cut, states, strict=True):
+            found[text] = Encoded(literal(*read), its)
         for text, known in found.items():
             if known is not None:
                 self._kept[text, cap] = known
                 self._kept.move_to_end((text, cap))
         while len(self._kept) > _KEPT_TEXTS:
             self._kept.popitem(last=False)
-        return [one for text in texts if (one := found[text]) is not None]
+        return [known for text in texts if (known := found[text]) is not None]
 
 
 def padded(rows: Sequence[Encoded], tokens: int) -> tuple[NDArray[Any], ...]:
