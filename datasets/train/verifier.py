@@ -4,8 +4,8 @@
 
 One network, trained on sets of single claims and on rule-made edits of what passages say. It sees
 none of the sets that are reported on, nor any set of their families; RAGTruth neither. The encoder
-below it is frozen, so each text's states are made once (some 15 minutes on two processor cores) and
-kept in --work; the training itself takes about as long. Seeds are fixed; the last bits depend on the
+below it is frozen, so each text's states are made once (some 20 minutes on two processor cores) and
+kept in --work (2 GB); the training itself takes about as long. Seeds are fixed; the last bits depend on the
 machine.
 """
 
@@ -29,7 +29,7 @@ from state_library import StateLibrary
 from tokenizers import Tokenizer
 from torch.nn import functional
 from verifier_card import verifier_card
-from verifier_data import Editor, epoch, words_alike
+from verifier_data import Editor, epoch, strangers, words_alike
 
 from evalkit.encoders import Model, find_model
 from evalkit.encoders.comparing import Comparer, Side, peak
@@ -43,19 +43,27 @@ Tensor = torch.Tensor
 
 
 @dataclass(frozen=True)
+class Round:
+    """One fall of the rate: over what share of the epochs' pairs, and how many claims that their
+    evidence does not speak of are added, of the supported ones."""
+
+    rate: float
+    share: float
+    strangers: float
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How the network is trained; `most` and `edits` as `verifier_data.epoch` takes them.
 
-    Each of the `epochs` has edits of its own, whose states cost more to make than to learn from: all
-    are gone through `passes` times.
-    `pairwise` weighs the order of claims with the same evidence against each claim's own label;
+    Each of the `epochs` has edits of its own, whose states cost more to make than to learn from: they
+    are gone through in `rounds`. `pairwise` weighs the order of claims with the same evidence against each claim's own label;
     `word` how much an unsupported word counts beside a supported one; `natural` a label that people
     gave beside one that a rule gave.
     """
 
     epochs: int = 2
-    passes: int = 2
-    rate: float = 1.2e-3
+    rounds: tuple[Round, ...] = (Round(1.2e-3, 1.0, 0.0), Round(7e-4, 0.5, 0.35))
     per_step: int = 64
     pairwise: float = 0.5
     word: float = 3.0
@@ -170,29 +178,42 @@ class Trainer:
     def train(self, sets: Sequence[str], recipe: Recipe) -> Comparer:
         """A network trained on some sets.
 
-        AdamW (Loshchilov and Hutter (2019), arXiv:1711.05101), warmed up and then with a rate that
-        falls to nothing along a cosine.
+        AdamW (Loshchilov and Hutter (2019), arXiv:1711.05101), in each round warmed up and then with a
+        rate that falls to nothing along a cosine (the same (2017), SGDR, arXiv:1608.03983).
         """
         parts = self.epochs(sets, recipe)
         torch.manual_seed(recipe.seed)
         random = np.random.default_rng(recipe.seed)
         network = Comparer()
         network.centre.copy_(self._centre(parts[0]))
+        pairs = [pair for part in parts for pair in part]
+        for one in recipe.rounds:
+            chosen = [
+                pairs[i] for i in random.permutation(len(pairs))[: int(one.share * len(pairs))]
+            ]
+            chosen += strangers(chosen, random, one.strangers)
+            self._go_through(network, chosen, one.rate, recipe, random)
+        return network.eval()
+
+    def _go_through(
+        self,
+        network: Comparer,
+        pairs: Sequence[Pair],
+        rate: float,
+        recipe: Recipe,
+        random: np.random.Generator,
+    ) -> None:
         optimizer = torch.optim.AdamW(
             [
                 {"params": [p for p in network.parameters() if p.ndim > 1], "weight_decay": 0.02},
                 {"params": [p for p in network.parameters() if p.ndim < 2], "weight_decay": 0.0},
             ],
-            lr=recipe.rate,
+            lr=rate,
             betas=(0.9, 0.98),
         )
-        batches = [
-            rows
-            for part in parts * recipe.passes
-            for rows in _batches(part, recipe.per_step, random)
-        ]
+        batches = list(_batches(pairs, recipe.per_step, random))
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, recipe.rate, total_steps=len(batches), pct_start=0.06, cycle_momentum=False
+            optimizer, rate, total_steps=len(batches), pct_start=0.06, cycle_momentum=False
         )
         began, shown = time.monotonic(), 0.0
         for step, rows in enumerate(batches):
@@ -206,7 +227,6 @@ class Trainer:
             if step % 100 == 99:
                 minutes = (time.monotonic() - began) / 60
                 print(f"step {step + 1}/{len(batches)} {shown:.3f} {minutes:.1f} min", flush=True)
-        return network.eval()
 
     def read(self, network: Comparer, pairs: Sequence[Pair]) -> NDArray[np.float64]:
         """Log-odds of some pairs, float64 [pairs]."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from evalkit.text import names as name_finder
 from evalkit.text.tokens import is_content, stem, tokens
 
-__all__ = ["Editor", "epoch", "paraphrase", "words_alike"]
+__all__ = ["Editor", "epoch", "paraphrase", "strangers", "words_alike"]
 
 _SYNONYMS = """
 said stated|began started|big large|help assist|buy purchase|bought purchased|show demonstrate
@@ -272,6 +272,39 @@ def _mirrored(pair: Pair, made: Pair) -> list[Pair]:
         replace(pair, evidence=evidence, is_unsupported=True, spans=spans),
         replace(made, evidence=evidence, is_unsupported=False, spans=()),
     ]
+
+
+def strangers(pairs: Sequence[Pair], random: np.random.Generator, share: float) -> list[Pair]:
+    """Claims of one subject that their evidence does not speak of: sentences of a passage with what
+    was chosen of it for another one, and claims with another claim's evidence, half of each.
+
+    Args:
+        pairs: those of an epoch.
+        random: the only source of chance.
+        share: how many, of the supported pairs.
+    """
+    supported = [pair for pair in pairs if not pair.is_unsupported]
+    of_source: dict[tuple[str, str], list[str]] = {}
+    for pair in supported:
+        of_source.setdefault((pair.dataset, pair.source), []).append(pair.evidence)
+    found: list[Pair] = []
+    copies = [pair for pair in supported if pair.is_copy]
+    wanted = int(share * len(supported))
+    for i in random.permutation(len(copies)):
+        pair = copies[i]
+        others = of_source[pair.dataset, pair.source]
+        evidence = others[int(random.integers(len(others)))]
+        # Only a sentence that was left as it is can be told to be absent.
+        if evidence != pair.evidence and pair.claim in pair.evidence and pair.claim not in evidence:
+            found.append(replace(pair, evidence=evidence, is_unsupported=True, spans=None))
+        if len(found) * 2 >= wanted:
+            break
+    for i in random.permutation(len(supported))[: wanted - len(found)]:
+        other = supported[int(random.integers(len(supported)))]
+        if other.source != supported[i].source:
+            made = replace(supported[i], evidence=other.evidence, is_unsupported=True, spans=None)
+            found.append(made)
+    return found
 
 
 def _reworded(pair: Pair, random: np.random.Generator) -> Pair:
