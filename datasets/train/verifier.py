@@ -57,9 +57,9 @@ class Recipe:
     """How the network is trained; `most` and `edits` as `verifier_data.epoch` takes them.
 
     Each of the `epochs` has edits of its own, whose states cost more to make than to learn from: they
-    are gone through in `rounds`. `pairwise` weighs the order of claims with the same evidence against each claim's own label;
-    `word` how much an unsupported word counts beside a supported one; `natural` a label that people
-    gave beside one that a rule gave.
+    are gone through in `rounds`. `pairwise` weighs the order of claims with the same evidence against
+    each claim's own label; `word` how much an unsupported word counts beside a supported one;
+    `natural` a label that people gave beside one that a rule gave.
     """
 
     epochs: int = 2
