@@ -150,8 +150,8 @@ class _Block(nn.Module):
         x = x + self.out(
             _attend(query, key, value, apart[None] + (1 - claim)[:, None, None, :] * _NEVER)
         )
-        found: Tensor = x + self.think(self.norm[2](x))
-        return found
+        thought: Tensor = x + self.think(self.norm[2](x))
+        return thought
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
