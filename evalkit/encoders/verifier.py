@@ -48,7 +48,7 @@ _ROWS = 8
 _CLAIM_WIDTHS = (16, 24, 32, 48, CLAIM_TOKENS)
 _EVIDENCE_WIDTHS = (32, 64, 96, 128, EVIDENCE_TOKENS)
 _SLICE = 512
-#: Texts whose states are kept for pairs to come: evidence comes again with every claim.
+#: Pieces of evidence whose states are kept for pairs to come, 0.2 MB each at most.
 _KEPT_TEXTS = 512
 #: Raise it when a change here may change a reading.
 _VERSION = "2"
@@ -214,13 +214,13 @@ class _Network:
             self._comparer = Comparer()
         self._comparer.load_state_dict(load_file(str(path)))
         self._comparer.eval()
-        self._kept: OrderedDict[tuple[str, int], Encoded] = OrderedDict()
+        self._kept: OrderedDict[str, Encoded] = OrderedDict()
 
     def read(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
         """Log-odds of each pair, then those of its claim's tokens, float32 [pairs, 1 +
         CLAIM_TOKENS]."""
         claims = self._encoded([claim for claim, _ in pairs], CLAIM_TOKENS)
-        evidence = self._encoded([text for _, text in pairs], EVIDENCE_TOKENS)
+        evidence = self._evidence([text for _, text in pairs])
         found = np.zeros((len(pairs), 1 + CLAIM_TOKENS), dtype=np.float32)
         sizes = [(len(a.states), len(b.states)) for a, b in zip(claims, evidence, strict=True)]
         for members, widths in _passes(sizes):
@@ -241,19 +241,26 @@ class _Network:
 
     def _encoded(self, texts: Sequence[str], cap: int) -> list[Encoded]:
         """Each text, encoded once."""
-        found = {text: self._kept.get((text, cap)) for text in texts}
-        missing = [text for text, one in found.items() if one is None]
-        cut = self._texts.read(missing, cap)
+        distinct = list(dict.fromkeys(texts))
+        cut = self._texts.read(distinct, cap)
         states = self._states.encode([one.ids for one in cut])
-        for text, read, its in zip(missing, cut, states, strict=True):
-            found[text] = Encoded(literal(*read), its)
-        for text, known in found.items():
-            if known is not None:
-                self._kept[text, cap] = known
-                self._kept.move_to_end((text, cap))
+        found = {
+            text: Encoded(literal(*one), its)
+            for text, one, its in zip(distinct, cut, states, strict=True)
+        }
+        return [found[text] for text in texts]
+
+    def _evidence(self, texts: Sequence[str]) -> list[Encoded]:
+        """The same of evidence, which comes again with every claim: the last of it is kept."""
+        missing = [text for text in dict.fromkeys(texts) if text not in self._kept]
+        made = dict(zip(missing, self._encoded(missing, EVIDENCE_TOKENS), strict=True))
+        found = [made.get(text) or self._kept[text] for text in texts]
+        for text, one in zip(texts, found, strict=True):
+            self._kept[text] = one
+            self._kept.move_to_end(text)
         while len(self._kept) > _KEPT_TEXTS:
             self._kept.popitem(last=False)
-        return [known for text in texts if (known := found[text]) is not None]
+        return found
 
 
 def padded(rows: Sequence[Encoded], tokens: int) -> tuple[NDArray[Any], ...]:
