@@ -295,7 +295,8 @@ _HEAD = """# How well the scores agree with people
 <!-- Made by datasets/train/agreement_report.py; edit there. -->
 
 `hallucination` is a proxy: words and embeddings find the evidence of each sentence and how much of it
-is there; with `[scoring] verifier = true` a small network reads claim and evidence together as well.
+is there; with `[scoring] verifier = true` a small network compares the tokens of claim and evidence
+as well.
 This page says what that is worth on sets that people labelled. **Every figure is of a set that
 neither network, model, calibration nor threshold ever saw, nor any set of its family**; RAGTruth is
 in no training at all. The lists of inputs were settled with some of these figures in sight, so they
@@ -344,8 +345,8 @@ calling every answer hallucinated gives 51.8 overall.
 _SPANS_HEAD = """## Words that lack support
 
 What is marked, against what people marked: RAGTruth's spans, and the claims of WiCE that are partly
-supported by a whole cited page (150 rows, by hash; read by the network that saw nothing of WiCE, but
-the cut of the verifier's marks was chosen on these rows). Published span F1 on RAGTruth's test set,
+supported by a whole cited page (150 rows, by hash). The cut of the verifier's marks was chosen on
+rule-made edits, not on these rows. Published span F1 on RAGTruth's test set,
 by models that were trained on its other 15,000 answers: 0.527 (Llama-2-13B, fine-tuned) and 0.589
 (LettuceDetect-large, 395 M; Kovacs and Recski (2025), arXiv:2502.17125).
 """

@@ -256,7 +256,38 @@ class Trainer:
             false = [made for p in true if (made := editor.edit(p, random)) is not None]
             self.prepare(false)
             found[title] = _auroc(self, network, [*true, *false])
+            if title == "edits of claims":
+                found["words of edits of claims"] = self._word_cut(network, [*true, *false])
         return found
+
+    def _word_cut(self, network: Comparer, pairs: Sequence[Pair]) -> str:
+        """The cut of tokens' log-odds with the best F1, and that F1: what `groundedness` marks by."""
+        odds, marks = [], []
+        with torch.inference_mode():
+            for begin in range(0, len(pairs), 32):
+                part = pairs[begin : begin + 32]
+                token = network(*self._sides(part))[1]
+                known = self._marks(part, token.shape[1])
+                odds.append(token[known >= 0])
+                marks.append(known[known >= 0] > 0.5)
+        value, is_marked = torch.cat(odds), torch.cat(marks)
+        best, at = 0.0, 0.0
+        for cut in np.arange(-3, 3.25, 0.25).tolist():
+            called = value >= cut
+            hit = float((called & is_marked).sum())
+            f1 = 2 * hit / max(1.0, float(called.sum() + is_marked.sum()))
+            best, at = max((best, at), (f1, cut))
+        return f"F1 {best:.3f} of tokens, cut at {at:+.2f}"
+
+    def _marks(self, pairs: Sequence[Pair], tokens: int) -> Tensor:
+        """Which tokens lack support, [pairs, tokens] of 1 and 0; -1 where that is not known."""
+        marks = torch.full((len(pairs), tokens), -1.0)
+        for i, pair in enumerate(pairs):
+            if pair.spans is not None:
+                spans = self._library.get(pair.claim, CLAIM_TOKENS).text.spans.tolist()
+                for k, (start, end) in enumerate(spans):
+                    marks[i, k] = float(any(a < end and b > start for a, b in pair.spans))
+        return marks
 
     def _centre(self, pairs: Sequence[Pair]) -> Tensor:
         some = pairs[:: max(1, len(pairs) // 2000)]
@@ -284,12 +315,7 @@ class Trainer:
         weight = torch.tensor(
             [1.0 if p.is_copy or (p.is_unsupported and p.spans) else recipe.natural for p in pairs]
         )
-        marks = torch.full_like(token, -1.0)
-        for i, pair in enumerate(pairs):
-            if pair.spans is not None:
-                spans = self._library.get(pair.claim, CLAIM_TOKENS).text.spans.tolist()
-                for k, (start, end) in enumerate(spans):
-                    marks[i, k] = float(any(a < end and b > start for a, b in pair.spans))
+        marks = self._marks(pairs, token.shape[1])
         entropy = functional.binary_cross_entropy_with_logits
         own = (entropy(whole, label, reduction="none") * weight).sum() / weight.sum()
         known = (marks >= 0).float()
