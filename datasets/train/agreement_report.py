@@ -300,7 +300,8 @@ as well.
 This page says what that is worth on sets that people labelled. **Every figure is of a set that
 neither network, model, calibration nor threshold ever saw, nor any set of its family**; RAGTruth is
 in no training at all. The lists of inputs were settled with some of these figures in sight, so they
-may flatter by a hundredth or two. A score that is no better than the share of new words, or than the
+may flatter by a hundredth or two; so may the verifier's second round of training, which was added
+after figures of the first had been seen here. A score that is no better than the share of new words, or than the
 length of the response, would say so here.
 """
 
