@@ -65,9 +65,9 @@ out.
 ## Training data
 
 Each set weighs what the table says, whatever its size, and its two classes weigh the same. No row
-of RAGTruth is in it, and weights, calibration and thresholds rest on the sets below alone. Where
-the verifier's readings are inputs, each set was read by a network that saw neither it nor its
-family; of the sets of single claims only sources that no network saw are used. The list of inputs was settled with figures
+of RAGTruth is in it, and weights, calibration and thresholds rest on the sets below alone. The
+verifier saw none of the sets of whole responses, nor their families; of the sets of single claims
+only sources that its training left out are used. The list of inputs was settled with figures
 on the RAGTruth part at hand too (between the lists and penalties tried they differed by about 0.02
 AUROC): its figures in `docs/agreement.md` are out of sample for the fit, and not quite for the
 choice of inputs.
@@ -81,7 +81,8 @@ training used some of them.
 
 ## Leave one set out
 
-Each row: the model (and the network below it) fitted on other sets, on a set that neither saw. AUROC of the model, its
+Each row: the model fitted on other sets, on a set that neither it nor the verifier saw (of the sets
+of single claims the verifier saw other sources). AUROC of the model, its
 balanced accuracy at the threshold, then the AUROC of trivial scores on the same rows: share of
 content words in no context, 1 - cosine of mean sentence vectors, response length, a constant.
 

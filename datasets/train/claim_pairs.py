@@ -3,13 +3,11 @@ words that lack support where those are known."""
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,6 @@ from evalkit.text.tokens import tokens
 
 __all__ = [
     "BASE_SETS",
-    "LABELLED_SETS",
     "Pair",
     "Pool",
     "is_development",
@@ -44,14 +41,14 @@ BASE_SETS = (
     "clapnq",
     "xquad",
 )
-#: Sets of whole responses. RAGTruth is not among them: it is the product's sample and its test.
-LABELLED_SETS = ("begin", "wice", "wice_tokens", "bump", "summedits")
 # Of the long logic sets a share is enough; tables that do not fit into the evidence are left out.
-_KEPT = {"conj_nli": 0.4, "med": 0.6, "tabfact": 0.25}
+_KEPT = {"conj_nli": 0.3, "med": 0.4, "tabfact": 0.2}
 _TABLE_CHARS = 1500
 _NO_PASSAGES = ("med", "tabfact", "conj_nli", "fever_symmetric")
 # Passage sentences that are used as claims, per document.
-_SENTENCES = {"clapnq": 5, "xquad": 5, "wice": 3, "wice_tokens": 2, "bump": 10, "summedits": 10}
+_SENTENCES = {"clapnq": 5, "xquad": 5, "factcg_doc": 4}
+# Sets of whole passages: one of their sentences is also read against the rest of its own passage.
+_WHOLE = ("clapnq", "xquad", "factcg_doc")
 _WORDS = range(7, 46)
 # Sentences of a long page that are embedded: those that share most words with the claim.
 _EMBEDDED = 40
@@ -126,9 +123,11 @@ def read_pairs(
 ) -> list[Pair]:
     """All pairs of some sets, in a fixed order: labelled ones, then sentences of the passages."""
     wanted = set(datasets)
-    found = [pair for item in _rows(shared, wanted) for pair in _of_row(item, shared)]
+    found = [pair for item in _rows(shared, wanted) for pair in _of_row(item)]
     if "clapnq" in wanted:
         found.extend(_answers(shared))
+    if "xquad" in wanted:
+        found.extend(_questions(shared))
     found.extend(_copies(pool))
     evidence = _Evidence(embed).choose(found)
     return [
@@ -140,15 +139,14 @@ def read_pairs(
 
 def _rows(shared: Path, wanted: set[str]) -> Iterable[dict[str, Any]]:
     random = np.random.default_rng(0)
-    for name in ("groundedness", "claims"):
-        for item in pq.read_table(shared / f"{name}.parquet").to_pylist():
-            if item["dataset"] not in wanted or item["hallucinated"] is None:
-                continue
-            if random.random() > _KEPT.get(item["dataset"], 1.0):
-                continue
-            if item["dataset"] == "tabfact" and len(item["context"]) > _TABLE_CHARS:
-                continue
-            yield item
+    for item in pq.read_table(shared / "claims.parquet").to_pylist():
+        if item["dataset"] not in wanted or item["hallucinated"] is None:
+            continue
+        if random.random() > _KEPT.get(item["dataset"], 1.0):
+            continue
+        if item["dataset"] == "tabfact" and len(item["context"]) > _TABLE_CHARS:
+            continue
+        yield item
 
 
 def _texts(item: Mapping[str, Any]) -> tuple[str, ...]:
@@ -159,71 +157,17 @@ def _texts(item: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(parts)
 
 
-@cache
-def _references(shared: Path) -> dict[str, list[str]]:
-    """The unedited summaries of BUMP, per article."""
-    found: dict[str, list[str]] = {}
-    for item in pq.read_table(shared / "groundedness.parquet").to_pylist():
-        if item["dataset"] == "bump" and not item["hallucinated"]:
-            found.setdefault(item["source_id"], []).append(item["response"])
-    return found
-
-
-def _of_row(item: Mapping[str, Any], shared: Path) -> Iterable[_Open]:
-    """The sentences of a response that have a label of their own.
-
-    Where an unsupported response has one sentence, or is an edit of a supported one (BUMP,
-    SummEdits), its sentences do; other unsupported responses are one claim when they are short.
-    """
-    response: str = item["response"]
+def _of_row(item: Mapping[str, Any]) -> Iterable[_Open]:
+    """The sentences of a supported claim; an unsupported one as a whole, when it is short."""
+    claim: str = item["response"]
     wrong: bool = item["hallucinated"]
-    spans: list[Chars] | None = None if wrong else []
-    if wrong and item["dataset"] == "bump":
-        original = max(
-            _references(shared)[item["source_id"]],
-            key=lambda text: difflib.SequenceMatcher(None, text.split(), response.split()).ratio(),
-        )
-        spans = changed(original, response) or None
-    elif wrong and item["dataset"] == "summedits":
-        spans = changed(json.loads(item["detail"])["original_summary"], response) or None
-    elif wrong and item["dataset"] == "wice_tokens":
-        spans = [(span["start"], span["end"]) for span in item["labels"]]
     texts = _texts(item)
-
-    def made(claim: str, is_wrong: bool, places: tuple[Chars, ...] | None) -> _Open:
-        return _Open(item["dataset"], item["source_id"], item["id"], claim, texts, is_wrong, places)
-
-    found = split(response)
-    if spans is None and len(found) != 1:
-        if len(response.split()) < 60:
-            yield made(response, True, None)
-        return
-    for span in found:
-        claim = response[span.start : span.end]
-        if spans is None:
-            yield made(claim, True, None)
-            continue
-        inside = tuple(
-            (max(start, span.start) - span.start, min(end, span.end) - span.start)
-            for start, end in spans
-            if start < span.end and end > span.start
-        )
-        yield made(claim, bool(inside), inside)
-
-
-def changed(original: str, edited: str) -> list[Chars]:
-    """Characters of an edited text that differ from the original, by words; beside a deletion the
-    words on both sides of it."""
-    old = [m[0].lower() for m in re.finditer(r"\S+", original)]
-    new = list(re.finditer(r"\S+", edited))
-    matcher = difflib.SequenceMatcher(None, old, [m[0].lower() for m in new], autojunk=False)
-    found = []
-    for kind, _, _, low, high in matcher.get_opcodes():
-        if kind == "delete":
-            low, high = max(0, low - 1), min(len(new), low + 1)
-        if kind != "equal" and high > low:
-            found.append((new[low].start(), new[high - 1].end()))
-    return found
+    if wrong and (len(split(claim)) == 1 or len(claim.split()) < 60):
+        yield _Open(item["dataset"], item["source_id"], item["id"], claim, texts, True, None)
+    if not wrong:
+        for span in split(claim):
+            part = claim[span.start : span.end]
+            yield _Open(item["dataset"], item["source_id"], item["id"], part, texts, False, ())
 
 
 def _answers(shared: Path) -> Iterable[_Open]:
@@ -248,22 +192,80 @@ def _answers(shared: Path) -> Iterable[_Open]:
                     )
 
 
+# What a question asks for: its place in the sentence is where the answer goes.
+_ASKED = re.compile(
+    r"\b(?:(?:in|on|at|for|to|from|by|with|of|during|under)\s+)?"
+    r"(?:how\s+(?:many|much|long|old|far|often)|whose|whom|who|when|where|what|which|why|how)\b",
+    re.IGNORECASE,
+)
+_DIGITS = re.compile(r"\d")
+
+
+def _questions(shared: Path) -> Iterable[_Open]:
+    """Claims in the words of people: XQuAD's questions with the answer in place of what they ask
+    for, and with another answer of the same paragraph, which is unsupported.
+
+    Demszky, Guu and Liang (2018), Transforming question answering datasets into natural language
+    inference datasets, arXiv:1809.02922, without its grammar.
+    """
+    random = np.random.default_rng(2)
+    text = {
+        item["doc_id"]: item["text"]
+        for item in pq.read_table(shared / "xquad_corpus.parquet").to_pylist()
+    }
+    answers: dict[str, list[str]] = {}
+    items = pq.read_table(shared / "xquad_queries.parquet").to_pylist()
+    for item in items:
+        answers.setdefault(item["doc_id"], []).append(item["answer"])
+    for item in items:
+        place = _ASKED.search(item["query"])
+        if place is None:
+            continue
+        source, right = item["doc_id"], item["answer"]
+
+        def made(answer: str, is_wrong: bool, item: Any = item, place: Any = place) -> _Open:
+            query = item["query"].rstrip(" ?")
+            claim = f"{query[: place.start()]}{answer}{query[place.end() :]}."
+            spans = ((place.start(), place.start() + len(answer)),) if is_wrong else ()
+            claim = claim[:1].upper() + claim[1:]
+            return _Open(
+                "xquad", item["doc_id"], item["query_id"], claim, (text[item["doc_id"]],),
+                is_wrong, spans,
+            )  # fmt: skip
+
+        yield made(right, False)
+        others = [
+            other
+            for other in dict.fromkeys(answers[source])
+            if other.lower() not in right.lower()
+            and right.lower() not in other.lower()
+            and bool(_DIGITS.search(other)) == bool(_DIGITS.search(right))
+        ]
+        if others:
+            yield made(others[int(random.integers(len(others)))], True)
+
+
 def _copies(pool: Sequence[Pool]) -> Iterable[_Open]:
-    """Sentences of the passages, each supported by itself: what edits are made of."""
+    """Sentences of the passages, each supported by itself: what edits are made of. Of a whole
+    passage one sentence more is held against all the others, which rarely support it."""
     random = np.random.default_rng(1)
     for one in pool:
         found = [text[s.start : s.end] for text in one.texts for s in split(text)]
         fit = [
             sentence
             for sentence in found
-            if len(sentence.split()) in _WORDS
-            and (sentence[:1].isupper() or one.dataset == "begin")
+            if len(sentence.split()) in _WORDS and sentence[:1].isupper()
         ]
         most = _SENTENCES.get(one.dataset, 1)
+        kept = fit
         if len(fit) > most:
-            fit = [fit[i] for i in sorted(random.choice(len(fit), most, replace=False))]
-        for sentence in fit:
+            kept = [fit[i] for i in sorted(random.choice(len(fit), most, replace=False))]
+        for sentence in kept:
             yield _Open(one.dataset, one.source, "", sentence, one.texts, False, (), is_copy=True)
+        if one.dataset in _WHOLE and len(fit) > 1 and len(found) > 2:
+            sentence = fit[int(random.integers(len(fit)))]
+            rest = tuple(text.replace(sentence, " ") for text in one.texts)
+            yield _Open(one.dataset, one.source, "", sentence, rest, True, None, is_copy=True)
 
 
 class _Evidence:

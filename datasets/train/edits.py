@@ -3,6 +3,7 @@ words were changed; knows nothing of models or files."""
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,10 @@ import numpy as np
 
 from evalkit.text import names as name_finder
 from evalkit.text.sentences import Span
-from evalkit.text.tokens import is_content, stem, tokens
+from evalkit.text.tokens import Token, is_content, stem, tokens
 from evalkit.text.word_lists import word_list
 
-__all__ = ["OPPOSITES", "Edit", "Material", "drop_phrase", "edit", "numbers", "tails"]
+__all__ = ["OPPOSITES", "Edit", "Material", "drop_phrase", "edit", "ending", "numbers", "tails"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Material:
         near_numbers, far_numbers: numbers as written, likewise.
         tails: prepositional phrases of other documents.
         alike: for a folded word, other words that could stand in its place.
+        near_words: content words of the claim's own document, as written.
         other_claims: claims about other documents.
     """
 
@@ -37,6 +39,7 @@ class Material:
     far_numbers: Sequence[str]
     tails: Sequence[str]
     alike: Mapping[str, Sequence[str]]
+    near_words: Sequence[str]
     other_claims: Sequence[str]
 
 
@@ -232,7 +235,7 @@ def _roles(claim: str, material: Material, random: np.random.Generator) -> _Made
 
 
 def _cycle(claim: str, material: Material, random: np.random.Generator) -> _Made:
-    places = []
+    places: list[tuple[re.Match[str], list[str]]] = []
     for cycle in _CYCLES:
         known = {word.lower(): word for word in cycle}
         places.extend(
@@ -295,6 +298,55 @@ def _alike(claim: str, material: Material, random: np.random.Generator) -> _Made
     return _swap(claim, token.start, token.end, new)
 
 
+def ending(word: str) -> str:
+    """The ending that says of what kind a word may be; "" for most."""
+    return next((e for e in ("ing", "ed", "ly", "s") if word.endswith(e)), "")
+
+
+def _plain(claim: str) -> list[Token]:
+    """Content words in small letters."""
+    return [t for t in tokens(claim) if is_content(t.word) and claim[t.start : t.end].islower()]
+
+
+def _near_word(claim: str, material: Material, random: np.random.Generator) -> _Made:
+    """A word of the same passage in another's place: all words are known, and it is wrong."""
+    found = _plain(claim)
+    if not found:
+        return None
+    token = found[int(random.integers(len(found)))]
+    mine = {stem(t.word) for t in tokens(claim)}
+    fitting = [
+        word
+        for word in material.near_words
+        if ending(word) == ending(token.word) and stem(word) not in mine
+    ]
+    new = _pick(random, fitting)
+    return None if new is None else _swap(claim, token.start, token.end, new)
+
+
+def _exchange(claim: str, material: Material, random: np.random.Generator) -> _Made:
+    """Two words or numbers of the claim change places."""
+    found = _plain(claim)
+    figures = list(_NUMBER.finditer(claim))
+    places = [(t.start, t.end) for t in found]
+    if len(figures) > 1 and (len(found) < 2 or random.random() < 0.5):
+        places = [m.span() for m in figures]
+    pairs = [
+        (a, b)
+        for a, b in itertools.combinations(places, 2)
+        if ending(claim[slice(*a)]) == ending(claim[slice(*b)])
+        and stem(claim[slice(*a)]) != stem(claim[slice(*b)])
+        and not re.fullmatch(r"\s*(,|and|or|&|/|-)*\s*(and|or)?\s*", claim[a[1] : b[0]])
+    ]
+    if not pairs:
+        return None
+    a, b = pairs[int(random.integers(len(pairs)))]
+    left, between, right = claim[slice(*a)], claim[a[1] : b[0]], claim[slice(*b)]
+    made = claim[: a[0]] + right + between + left + claim[b[1] :]
+    middle = a[0] + len(right) + len(between)
+    return made, (Span(a[0], a[0] + len(right)), Span(middle, middle + len(left)))
+
+
 def _insertion(claim: str, material: Material, random: np.random.Generator) -> _Made:
     new = _pick(random, material.tails)
     if new is None:
@@ -335,6 +387,8 @@ _RULES: Mapping[str, tuple[Callable[[str, Material, np.random.Generator], _Made]
     "opposite": (_opposite, 2.0),
     "negation": (_negation, 1.0),
     "word": (_alike, 3.0),
+    "near_word": (_near_word, 2.0),
+    "exchange": (_exchange, 1.0),
     "insertion": (_insertion, 1.0),
     "phrase": (_tail, 1.0),
     "splice": (_splice, 0.5),

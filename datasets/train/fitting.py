@@ -46,7 +46,8 @@ def set_weights(
             rows = (dataset == name) & (label == value)
             if rows.any():
                 weight[rows] = share[str(name)] / rows.sum()
-    return weight * len(weight) / weight.sum()
+    found: Array = weight * len(weight) / weight.sum()
+    return found
 
 
 def fit_logistic(
@@ -88,7 +89,6 @@ def fit_logistic(
 
 
 def leave_one_out(
-    fit_x: Array,
     x: Array,
     label: NDArray[np.bool_],
     dataset: NDArray[Any],
@@ -98,9 +98,7 @@ def leave_one_out(
     """Log-odds of each row by a model that never saw its set, float64 [n].
 
     Args:
-        fit_x: float64 [n, inputs] that models are fitted on.
-        x: the same rows' inputs that they are applied to; another array where inputs are themselves
-            of fitted networks.
+        x: float64 [n, inputs].
         label, dataset: [n].
         share, ridge: as in `set_weights` and `fit_logistic`.
     """
@@ -108,7 +106,7 @@ def leave_one_out(
     for name in np.unique(dataset):
         seen = dataset != name
         weight = set_weights(dataset[seen], label[seen], share)
-        odds[~seen] = fit_logistic(fit_x[seen], label[seen], weight, ridge).score(x[~seen])
+        odds[~seen] = fit_logistic(x[seen], label[seen], weight, ridge).score(x[~seen])
     return odds
 
 

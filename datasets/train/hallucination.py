@@ -3,9 +3,9 @@ verifier, and writes their files and cards.
 
     python datasets/train/hallucination.py --shared DIR --work DIR [--out FOLDER]
 
---work is the folder of `verifier.py`, which has to have run. Each set is read by the network that
-saw neither it nor its family; of the sets of single claims only the sources that no network saw are
-used. RAGTruth is in no fit: it is the product's sample and its test.
+The verifier that reads the sets is the shipped one, which saw none of them; of the sets of single
+claims that it was trained on only the sources that its training left out are used. RAGTruth is in no
+fit: it is the product's sample and its test. --work keeps embeddings, rows and readings.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from cards import hallucination_card, support_card
 from fitting import Fit, as_model, best_cuts, calibrate, fit_logistic, leave_one_out, set_weights
-from held_out import REPORTED, Row, rank, read_rows, with_readings
+from held_out import Row, rank, read_rows, with_readings
 from numpy.typing import NDArray
 from sets import SETS
 
@@ -48,38 +47,18 @@ FIT_ROWS = 900
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Rows:
-    """The rows of all sets twice, in one order: as read by `base`, which saw none of the reported
-    sets, and as read by the network that left out the row's own."""
-
-    base: list[Row]
-    left_out: list[Row]
-
-    @property
-    def label(self) -> NDArray[np.bool_]:
-        return np.array([row.is_unsupported for row in self.base], dtype=np.bool_)
-
-    @property
-    def dataset(self) -> NDArray[np.str_]:
-        return np.array([row.dataset for row in self.base])
-
-    def where(self, kept: Sequence[int]) -> Rows:
-        return Rows([self.base[k] for k in kept], [self.left_out[k] for k in kept])
-
-
 def main() -> None:
     """Read, fit, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shared", type=Path, required=True, help="folder of the labelled sets")
-    parser.add_argument("--work", type=Path, required=True, help="folder of the networks")
+    parser.add_argument("--work", type=Path, required=True, help="keeps embeddings and readings")
     parser.add_argument("--out", type=Path, default=Path("evalkit/scoring/models"))
     chosen = parser.parse_args()
     settings = working_settings(chosen.work)
     with open_embedder(settings, cache=False) as embedder:
         encoder = embedder.fingerprint
     rows = read(chosen.shared, chosen.work, settings)
-    about = {"encoder": encoder, "training": _training(rows.base)}
+    about = {"encoder": encoder, "training": _training(rows)}
     chosen.out.mkdir(parents=True, exist_ok=True)
     for tier, with_verifier in (("", True), ("_embeddings", False)):
         _write(chosen.out, *_response_model(f"hallucination{tier}", rows, with_verifier, about))
@@ -92,7 +71,7 @@ def working_settings(work: Path) -> Settings:
     return Settings.model_validate({"encoder": encoder, "scoring": {"verifier": False}})
 
 
-def read(shared: Path, work: Path, settings: Settings) -> Rows:
+def read(shared: Path, work: Path, settings: Settings) -> list[Row]:
     """The rows that the models are fitted on."""
     everything = [row for row in read_rows(shared, work, settings) if row.dataset in SHARE]
     rows: list[Row] = []
@@ -103,11 +82,17 @@ def read(shared: Path, work: Path, settings: Settings) -> Rows:
         )
         last = mine[min(len(mine), FIT_ROWS) - 1].source
         rows += [row for row in mine if rank(row.source) <= rank(last)]
-    left_out: list[Row] = []
-    for chosen in dict.fromkeys(row.dataset for row in rows):
-        mine = [row for row in rows if row.dataset == chosen]
-        left_out += with_readings(mine, REPORTED.get(chosen, "final"), work, settings)
-    return Rows(with_readings(rows, "base", work, settings), left_out)
+    return with_readings(rows, settings)
+
+
+def labels(rows: Sequence[Row]) -> NDArray[np.bool_]:
+    """Which rows are unsupported, [rows]."""
+    return np.array([row.is_unsupported for row in rows], dtype=np.bool_)
+
+
+def datasets(rows: Sequence[Row]) -> NDArray[np.str_]:
+    """Of which set each row is, [rows]."""
+    return np.array([row.dataset for row in rows])
 
 
 def response_x(rows: Sequence[Row], *, verified: bool) -> Array:
@@ -116,17 +101,17 @@ def response_x(rows: Sequence[Row], *, verified: bool) -> Array:
 
 
 def _response_model(
-    name: str, rows: Rows, verified: bool, about: dict[str, Any]
+    name: str, rows: Sequence[Row], verified: bool, about: dict[str, Any]
 ) -> tuple[dict[str, Any], str]:
     inputs = VERIFIED_RESPONSE_INPUTS if verified else RESPONSE_INPUTS
-    fit_x, x = (response_x(part, verified=verified) for part in (rows.base, rows.left_out))
-    model, odds, cut = _fitted(name, inputs, fit_x, x, rows, RESPONSE_PRIOR, about)
-    label, dataset = rows.label, rows.dataset
+    x = response_x(rows, verified=verified)
+    model, odds, cut = _fitted(name, inputs, x, rows, RESPONSE_PRIOR, about)
+    label, dataset = labels(rows), datasets(rows)
     held_out = []
     for chosen in SETS:
         mine = dataset == chosen.name
         floors = {
-            floor: np.array([row.trivial[floor] for row in rows.base])
+            floor: np.array([row.trivial[floor] for row in rows])
             for floor in ("overlap", "cosine", "length", "always")
         }
         held_out.append(
@@ -141,25 +126,14 @@ def _response_model(
 
 
 def _sentence_model(
-    name: str, rows: Rows, verified: bool, about: dict[str, Any]
+    name: str, rows: Sequence[Row], verified: bool, about: dict[str, Any]
 ) -> tuple[dict[str, Any], str]:
     inputs = VERIFIED_SENTENCE_INPUTS if verified else SENTENCE_INPUTS
-    single = rows.where(
-        [
-            k
-            for k, row in enumerate(rows.base)
-            if row.dataset in ONE_CLAIM and len(row.support.spans) == 1
-        ]
-    )
-    fit_x, x = (
-        np.concatenate([row.sentence_inputs(verified=verified) for row in part])
-        for part in (single.base, single.left_out)
-    )
-    used = [item for item in _training(single.base) if item["rows"]]
-    model, odds, _ = _fitted(
-        name, inputs, fit_x, x, single, SENTENCE_PRIOR, {**about, "training": used}
-    )
-    label, dataset = single.label, single.dataset
+    single = [row for row in rows if row.dataset in ONE_CLAIM and len(row.support.spans) == 1]
+    x = np.concatenate([row.sentence_inputs(verified=verified) for row in single])
+    used = [item for item in _training(single) if item["rows"]]
+    model, odds, _ = _fitted(name, inputs, x, single, SENTENCE_PRIOR, {**about, "training": used})
+    label, dataset = labels(single), datasets(single)
     held_out = [
         {"dataset": name, "auroc": auroc(label[dataset == name], odds[dataset == name])}
         for name in ONE_CLAIM
@@ -170,17 +144,16 @@ def _sentence_model(
 def _fitted(
     name: str,
     inputs: tuple[str, ...],
-    fit_x: Array,
     x: Array,
-    rows: Rows,
+    rows: Sequence[Row],
     prior: float,
     about: dict[str, Any],
 ) -> tuple[dict[str, Any], Array, float]:
     """The model fitted on all sets; calibration and cut rest on log-odds of sets that were held
-    out of network and fit alike."""
-    label, dataset = rows.label, rows.dataset
+    out of the fit, and were never in the network's training."""
+    label, dataset = labels(rows), datasets(rows)
     weight = set_weights(dataset, label, SHARE)
-    odds = leave_one_out(fit_x, x, label, dataset, SHARE, RIDGE)
+    odds = leave_one_out(x, label, dataset, SHARE, RIDGE)
     cuts = best_cuts(odds, label, weight, prior)
     fit: Fit = fit_logistic(x, label, weight, RIDGE)
     return (

@@ -1,5 +1,5 @@
-"""Rows of the labelled sets with what the product sees of them, read by networks that never saw
-their set: what the shipped models are fitted on, and what is reported of them."""
+"""Rows of the labelled sets with what the product sees of them, read by the verifier, which saw none
+of them: what the shipped models are fitted on, and what is reported of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,34 +24,27 @@ from evalkit.agreement.reading import chunks_of
 from evalkit.config import Settings
 from evalkit.encoders import open_embedder, open_verifier
 from evalkit.frames import interactions_from
-from evalkit.scoring.batch import Batch, PairReader, TextEmbedder
+from evalkit.scoring.batch import Batch, PairReader, PairReading, TextEmbedder
 from evalkit.scoring.features import response_inputs, sentence_inputs
 from evalkit.scoring.support import Support, support_of
 from evalkit.scoring.verification import Verified, verified
 
 __all__ = ["CLAIMS", "REPORTED", "SPANS", "Row", "rank", "read_rows", "with_readings"]
 
-#: Sets that are reported on, and the network (a stage of `verifier.py`) that saw neither the set nor
-#: its family.
-REPORTED: Mapping[str, str] = {
-    "begin": "without_summedits_begin",
-    "wice": "without_bump_wice",
-    "bump": "without_bump_wice",
-    "summedits": "without_summedits_begin",
-    "ragtruth": "final",
-}
+#: Sets that are reported on.
+REPORTED = ("begin", "wice", "bump", "summedits", "ragtruth")
 #: Rows with the words that lack support, for span figures alone: all of them are unsupported.
-SPANS = {"wice_tokens": "without_bump_wice"}
+SPANS = ("wice_tokens",)
 _SPAN_ROWS = 150
 #: Sets of single claims that the models are fitted on beside them; of these only the sources that
-#: every network's training left out.
+#: the verifier's training left out.
 CLAIMS = ("factcg_doc", "fool_me_twice", "fever_symmetric")
 _BATCH = 128
 
 
 @dataclass(frozen=True)
 class Row:
-    """One labelled response with its features; `reading` is of the network that `read_by` names."""
+    """One labelled response with its features, and what the verifier makes of it."""
 
     dataset: str
     id: str
@@ -91,23 +85,19 @@ def read_rows(shared: Path, work: Path, settings: Settings) -> list[Row]:
     return found
 
 
-def with_readings(rows: Sequence[Row], network: str, work: Path, settings: Settings) -> list[Row]:
-    """The rows as one network of `verifier.py` reads them (from `work/NETWORK`)."""
-    path = work / f"readings_{network}.pickle"
-    known: dict[str, Verified] = {}
-    if path.is_file():
-        known = pickle.loads(path.read_bytes())  # noqa: S301  (written by this script)
-    missing = [row for row in rows if row.id not in known]
-    if missing:
-        with open_verifier(settings, folder=work / network) as reader:
-            for begin in range(0, len(missing), _BATCH):
-                part = missing[begin : begin + _BATCH]
-                batch = _batch(part, _Known(), reader)
-                batch.memo("support", lambda part=part: [row.support for row in part])
-                readings = verified(batch, range(len(part))) or {}
-                known.update({row.id: readings[k] for k, row in enumerate(part)})
-        path.write_bytes(pickle.dumps(known))
-    return [replace(row, reading=known[row.id]) for row in rows]
+def with_readings(rows: Sequence[Row], settings: Settings, folder: Path | None = None) -> list[Row]:
+    """The rows as the shipped verifier reads them, or one in a folder; what it read before is in the
+    settings' cache."""
+    found: list[Row] = []
+    with open_verifier(settings, folder=folder) as reader:
+        for begin in range(0, len(rows), _BATCH):
+            part = rows[begin : begin + _BATCH]
+            batch = _batch(part, _Known(), reader)
+            supports = [row.support for row in part]
+            batch.memo("support", partial(list, supports))
+            readings = verified(batch, range(len(part))) or {}
+            found += [replace(row, reading=readings[k]) for k, row in enumerate(part)]
+    return found
 
 
 class _Known:
@@ -119,6 +109,13 @@ class _Known:
         raise AssertionError("nothing is embedded twice")
 
 
+class _Nobody:
+    """Stands in for the verifier where evidence is chosen and not read yet."""
+
+    def read(self, pairs: Sequence[tuple[str, str]]) -> list[PairReading]:
+        raise AssertionError("nothing is read twice")
+
+
 def _rows(shared: Path, name: str, embedder: TextEmbedder) -> list[Row]:
     items = list(_items(shared, name))
     if name in SPANS:  # whole pages: a share of them is enough
@@ -127,7 +124,7 @@ def _rows(shared: Path, name: str, embedder: TextEmbedder) -> list[Row]:
     for begin in range(0, len(items), _BATCH):
         part = items[begin : begin + _BATCH]
         plain = [_plain(item) for item in part]
-        batch = _batch(plain, embedder, None)
+        batch = _batch(plain, embedder, _Nobody())
         trivial = baselines(batch)
         for k, support in enumerate(support_of(batch)):
             if support.status is None:

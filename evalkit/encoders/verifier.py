@@ -1,12 +1,13 @@
-"""The verifier: a small network that reads a claim together with its evidence and says how far the
-claim, and each word of it, lacks support. Which evidence a claim is read against is chosen
-elsewhere."""
+"""The verifier: a small network that compares a claim with its evidence and says how far the claim,
+and each word of it, lacks support. Which evidence a claim is read against is chosen elsewhere; what
+the network is like stands in `comparing`."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
@@ -19,32 +20,38 @@ from numpy.typing import NDArray
 
 from evalkit.config import Settings
 from evalkit.encoders import processor, shapes
-from evalkit.encoders.batched import Ids, Passes
 from evalkit.encoders.cache import VectorCache
-from evalkit.encoders.contract import Matrix
+from evalkit.encoders.literal import FLAGS, Literal, literal
 from evalkit.encoders.model import Model, find_model
 from evalkit.encoders.quiet import offline
+from evalkit.encoders.states import States, Texts
 from evalkit.encoders.threads import limited
-from evalkit.encoders.tokenizer import Tokenized
 from evalkit.errors import ModelError
 
 __all__ = [
     "CLAIM_TOKENS",
     "EVIDENCE_TOKENS",
+    "Encoded",
     "Reading",
     "Verifier",
     "VerifierStats",
     "open_verifier",
+    "padded",
 ]
 
 #: A claim and its evidence are cut here: the network was trained on no longer ones.
 CLAIM_TOKENS = 72
 EVIDENCE_TOKENS = 152
-_LIMIT = CLAIM_TOKENS + EVIDENCE_TOKENS + 3
-_CHARS_PER_TOKEN = 64
+# Pairs are compared so many at a time, padded to the next of these widths: the shape of a pass, and
+# with it the last bit of a reading, depends on the pair's own length alone.
+_ROWS = 8
+_CLAIM_WIDTHS = (16, 24, 32, 48, CLAIM_TOKENS)
+_EVIDENCE_WIDTHS = (32, 64, 96, 128, EVIDENCE_TOKENS)
 _SLICE = 512
+#: Pieces of evidence whose states are kept for pairs to come, 0.2 MB each at most.
+_KEPT_TEXTS = 512
 #: Raise it when a change here may change a reading.
-_VERSION = "1"
+_VERSION = "2"
 _PACKAGE = "evalkit.encoders"
 _WEIGHTS = "verifier.safetensors"
 _STATED = "verifier.json"
@@ -86,15 +93,15 @@ class Verifier:
     def __init__(
         self,
         fingerprint: str,
-        load: Callable[[], Callable[[Ids, Ids, Ids], tuple[Matrix, ...]]],
+        load: Callable[[Texts], _Network],
         model: Model,
         cache: VectorCache | None = None,
     ) -> None:
         self.fingerprint = fingerprint
         self.stats = VerifierStats()
         self._load = load
-        self._tokens = _PairTokens(model)
-        self._passes: Passes | None = None
+        self._texts = Texts(model)
+        self._network: _Network | None = None
         self._cache = cache
 
     def __enter__(self) -> Verifier:
@@ -133,20 +140,15 @@ class Verifier:
             if self._cache is not None:
                 self._cache.put({keys[i]: row for i, row in zip(part, found, strict=True)})
         self.stats = VerifierStats(self.stats.pairs + len(pairs), self.stats.read + len(missing))
-        spans = self._tokens.claim_spans([claim for claim, _ in distinct])
-        made = [_reading(rows[i], spans[i]) for i in range(len(distinct))]
+        cut = self._texts.read([claim for claim, _ in distinct], CLAIM_TOKENS)
+        made = [_reading(rows[i], one.spans) for i, one in enumerate(cut)]
         return [made[i] for i in positions]
 
     def _run(self, pairs: Sequence[tuple[str, str]]) -> list[NDArray[np.float32]]:
         """Rows for the cache: the pair's log-odds, then those of its claim's tokens."""
-        if self._passes is None:
-            self._passes = Passes(self._tokens.pad, self._tokens.filler(), self._load(), _LIMIT)
-        read, sizes = self._tokens.read(pairs)
-        found = np.zeros((len(pairs), 1 + CLAIM_TOKENS), dtype=np.float32)
-        for members, (whole, token) in self._passes.run(read):
-            for row, i in enumerate(members):
-                found[i, 0] = whole[row, 0]
-                found[i, 1 : 1 + sizes[i]] = token[row, 1 : 1 + sizes[i]]
+        if self._network is None:
+            self._network = self._load(self._texts)
+        found = self._network.read(pairs)
         if not np.isfinite(found).all():
             raise ModelError(
                 f"{_WEIGHTS}: gives readings that are no numbers. Install evalkit again."
@@ -181,123 +183,116 @@ def open_verifier(
         kept = VectorCache(settings.cache_path, space, 1 + CLAIM_TOKENS)
     threads = settings.encoder.threads
     return Verifier(
-        fingerprint, lambda: _Network(model, folder, precision, threads).forward, model, kept
+        fingerprint, lambda texts: _Network(model, texts, folder, precision, threads), model, kept
     )
 
 
-class _PairTokens:
-    """[CLS] claim [SEP] evidence [SEP], claim type 0 and evidence type 1."""
+@dataclass(frozen=True)
+class Encoded:
+    """A text as the network takes it: what is literally there, and float32 [tokens, width]."""
 
-    def __init__(self, model: Model) -> None:
-        from tokenizers import Tokenizer as Fast
-
-        self._fast = Fast.from_file(str(model.folder / "tokenizer.json"))
-        self._fast.no_truncation()
-        self._fast.no_padding()
-        self._first, self._end, self._pad = (
-            self._id(model, token) for token in ("[CLS]", "[SEP]", "[PAD]")
-        )
-
-    def _id(self, model: Model, token: str) -> int:
-        found: int | None = self._fast.token_to_id(token)
-        if found is None:
-            raise ModelError(
-                f"{model.folder / 'tokenizer.json'}: has no {token}. Install evalkit again."
-            )
-        return found
-
-    def claim_spans(self, claims: Sequence[str]) -> list[NDArray[np.int32]]:
-        return [
-            np.array(offsets, dtype=np.int32).reshape(-1, 2)
-            for _, offsets in self._encode(claims, CLAIM_TOKENS)
-        ]
-
-    def read(self, pairs: Sequence[tuple[str, str]]) -> tuple[list[Tokenized], list[int]]:
-        """Each pair's tokens, and how many of them are the claim's."""
-        claims = self._encode([claim for claim, _ in pairs], CLAIM_TOKENS)
-        evidence = self._encode([text for _, text in pairs], EVIDENCE_TOKENS)
-        found = []
-        for (claim, _), (text, _) in zip(claims, evidence, strict=True):
-            ids = [self._first, *claim, self._end, *text, self._end]
-            types = [0] * (len(claim) + 2) + [1] * (len(text) + 1)
-            found.append(Tokenized(ids, types, [], []))
-        return found, [len(claim) for claim, _ in claims]
-
-    def filler(self) -> Tokenized:
-        return self.read([("", "")])[0][0]
-
-    def pad(self, rows: Sequence[Tokenized], tokens: int) -> tuple[Ids, Ids, Ids]:
-        """Ids, mask and types, int64 [rows, tokens]; what is padded is of the evidence's type."""
-        ids = np.full((len(rows), tokens), self._pad, dtype=np.int64)
-        mask = np.zeros((len(rows), tokens), dtype=np.int64)
-        types = np.ones((len(rows), tokens), dtype=np.int64)
-        for i, row in enumerate(rows):
-            n = len(row.ids)
-            ids[i, :n], mask[i, :n], types[i, :n] = row.ids, 1, row.types
-        return ids, mask, types
-
-    def _encode(
-        self, texts: Sequence[str], cap: int
-    ) -> list[tuple[list[int], list[tuple[int, int]]]]:
-        # A lone surrogate (from a careless JSON decoder) is no text: it becomes "?".
-        given = [
-            text[: cap * _CHARS_PER_TOKEN].encode("utf-8", "replace").decode() for text in texts
-        ]
-        found = self._fast.encode_batch(given, add_special_tokens=False)
-        return [(one.ids[:cap], one.offsets[:cap]) for one in found]
+    text: Literal
+    states: NDArray[np.float32]
 
 
 class _Network:
-    """The default model's network with the verifier's weights and its two heads, on torch."""
+    """The default model's first layers, and the comparing network on top of them."""
 
-    def __init__(self, model: Model, folder: Path, precision: str, threads: int | None) -> None:
+    def __init__(
+        self, model: Model, texts: Texts, folder: Path, precision: str, threads: int | None
+    ) -> None:
+        path = _checked(folder)
         with offline():
             import torch
-            from transformers import BertConfig, BertModel
-        self._torch = torch
-        self._threads = threads
-        config = BertConfig.from_pretrained(str(model.folder))
+            from safetensors.torch import load_file
+
+            from evalkit.encoders.comparing import Comparer, Side
+        self._torch, self._side, self._threads = torch, Side, threads
+        self._texts = texts
+        self._states = States(model, texts, EVIDENCE_TOKENS, precision, threads)
         with torch.device("cpu"):
-            base = BertModel(config, add_pooling_layer=False)
-        state, heads = _weights(model, folder, torch)
-        base.load_state_dict(state)
-        base.eval()
-        self._base = base.to(torch.bfloat16) if precision == "bf16" else base
-        self._whole = (heads["sent.weight"][0], heads["sent.bias"])
-        self._token = (heads["tok.weight"][0], heads["tok.bias"])
+            self._comparer = Comparer()
+        self._comparer.load_state_dict(load_file(str(path)))
+        self._comparer.eval()
+        self._kept: OrderedDict[str, Encoded] = OrderedDict()
 
-    def forward(self, ids: Ids, mask: Ids, types: Ids) -> tuple[Matrix, ...]:
-        """Log-odds of the pairs float32 [rows, 1] and of all tokens float32 [rows, tokens]."""
-        torch = self._torch
-        with torch.inference_mode(), limited(torch, self._threads):
-            i, m, t = (torch.from_numpy(part) for part in (ids, mask, types))
-            hidden = self._base(input_ids=i, attention_mask=m, token_type_ids=t)
-            h = hidden.last_hidden_state.float()
-            claim = ((t == 0) & (m == 1)).float()
-            claim[:, 0] = 0  # [CLS]; the claim's [SEP] is part of its mean, as in training
-            mean = (h * claim[..., None]).sum(1) / claim.sum(1, keepdim=True).clamp(min=1)
-            whole = torch.cat([h[:, 0], mean], -1) @ self._whole[0] + self._whole[1]
-            token = h @ self._token[0] + self._token[1]
-        return np.asarray(whole.numpy()[:, None], np.float32), np.asarray(token.numpy(), np.float32)
+    def read(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        """Log-odds of each pair, then those of its claim's tokens, float32 [pairs, 1 +
+        CLAIM_TOKENS]."""
+        claims = self._encoded([claim for claim, _ in pairs], CLAIM_TOKENS)
+        evidence = self._evidence([text for _, text in pairs])
+        found = np.zeros((len(pairs), 1 + CLAIM_TOKENS), dtype=np.float32)
+        sizes = [(len(a.states), len(b.states)) for a, b in zip(claims, evidence, strict=True)]
+        for members, widths in _passes(sizes):
+            # What is missing in the last pass of a shape is filled up with its first pair.
+            filled = [*members, *members[:1] * (_ROWS - len(members))]
+            sides = (
+                padded([one[i] for i in filled], width)
+                for one, width in zip((claims, evidence), widths, strict=True)
+            )
+            torch = self._torch
+            with torch.inference_mode(), limited(torch, self._threads):
+                a, b = (self._side(*map(torch.from_numpy, side)) for side in sides)
+                whole, token = (part.numpy() for part in self._comparer(a, b))
+            for row, i in enumerate(members):
+                found[i, 0] = whole[row]
+                found[i, 1 : 1 + sizes[i][0]] = token[row, : sizes[i][0]]
+        return found
+
+    def _encoded(self, texts: Sequence[str], cap: int) -> list[Encoded]:
+        """Each text, encoded once."""
+        distinct = list(dict.fromkeys(texts))
+        cut = self._texts.read(distinct, cap)
+        states = self._states.encode([one.ids for one in cut])
+        found = {
+            text: Encoded(literal(*one), its)
+            for text, one, its in zip(distinct, cut, states, strict=True)
+        }
+        return [found[text] for text in texts]
+
+    def _evidence(self, texts: Sequence[str]) -> list[Encoded]:
+        """The same of evidence, which comes again with every claim: the last of it is kept."""
+        missing = [text for text in dict.fromkeys(texts) if text not in self._kept]
+        made = dict(zip(missing, self._encoded(missing, EVIDENCE_TOKENS), strict=True))
+        found = [made.get(text) or self._kept[text] for text in texts]
+        for text, one in zip(texts, found, strict=True):
+            self._kept[text] = one
+            self._kept.move_to_end(text)
+        while len(self._kept) > _KEPT_TEXTS:
+            self._kept.popitem(last=False)
+        return found
 
 
-def _weights(model: Model, folder: Path, torch: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The network's parameters: word embeddings of the default model, all else from the shipped
-    file, where matrices are int8 with one scale per row."""
-    from safetensors.torch import load_file
+def padded(rows: Sequence[Encoded], tokens: int) -> tuple[NDArray[Any], ...]:
+    """The parts of a `comparing.Side`, [rows, tokens, ...] each, padded with zeros."""
+    shape = (len(rows), tokens)
+    width = rows[0].states.shape[1] if rows else 0
+    states = np.zeros((*shape, width), dtype=np.float32)
+    mask = np.zeros(shape, dtype=np.float32)
+    ids, stems, numbers = (np.zeros(shape, dtype=np.int64) for _ in range(3))
+    flags = np.zeros((*shape, len(FLAGS)), dtype=np.float32)
+    for i, row in enumerate(rows):
+        n = len(row.states)
+        states[i, :n], mask[i, :n], ids[i, :n] = row.states, 1, row.text.ids
+        stems[i, :n], numbers[i, :n], flags[i, :n] = (
+            row.text.stems, row.text.numbers, row.text.flags,
+        )  # fmt: skip
+    return states, mask, ids, stems, numbers, flags
 
-    shipped = load_file(str(_checked(folder)))
-    found: dict[str, Any] = {}
-    for name, value in shipped.items():
-        if name.endswith(".scale"):
-            continue
-        scale = shipped.get(f"{name}.scale")
-        found[name] = value.float() if scale is None else value.float() * scale[:, None]
-    words = load_file(str(model.folder / "model.safetensors"))["embeddings.word_embeddings.weight"]
-    found["base.embeddings.word_embeddings.weight"] = words.float()
-    state = {name[5:]: value for name, value in found.items() if name.startswith("base.")}
-    heads = {name: value for name, value in found.items() if not name.startswith("base.")}
-    return state, heads
+
+def _passes(sizes: Sequence[tuple[int, int]]) -> Iterator[tuple[list[int], tuple[int, int]]]:
+    """Which pairs are compared together, and the widths of claim and evidence."""
+    shaped: dict[tuple[int, int], list[int]] = {}
+    for i, (claim, evidence) in enumerate(sizes):
+        widths = _width(claim, _CLAIM_WIDTHS), _width(evidence, _EVIDENCE_WIDTHS)
+        shaped.setdefault(widths, []).append(i)
+    for widths, members in sorted(shaped.items()):
+        for begin in range(0, len(members), _ROWS):
+            yield members[begin : begin + _ROWS], widths
+
+
+def _width(tokens: int, widths: Sequence[int]) -> int:
+    return next(width for width in widths if width >= tokens)
 
 
 def _stated(folder: Path) -> dict[str, Any]:
@@ -330,5 +325,6 @@ def _key(pair: tuple[str, str]) -> bytes:
     return len(claim).to_bytes(8, "big") + claim + evidence
 
 
-def _reading(row: NDArray[np.float32], spans: NDArray[np.int32]) -> Reading:
-    return Reading(float(row[0]), row[1 : 1 + len(spans)], spans)
+def _reading(row: NDArray[np.float32], spans: Sequence[tuple[int, int]]) -> Reading:
+    places = np.array(spans, dtype=np.int32).reshape(-1, 2)
+    return Reading(float(row[0]), row[1 : 1 + len(places)], places)
