@@ -20,8 +20,10 @@ from evalkit.scoring.batch import Batch, TextEmbedder
 from evalkit.scoring.calibration import load_all
 from evalkit.scoring.contract import Evidence, Scores
 from evalkit.scoring.features import RESPONSE_INPUTS, response_inputs
-from evalkit.scoring.scorers.groundedness import groundedness
+from evalkit.scoring.scorers.groundedness import groundedness, marked_words
 from evalkit.scoring.support import support_of
+from evalkit.scoring.verification import Verified
+from evalkit.text.sentences import Span
 from evalkit.text.tokens import words
 
 REFUNDS = "Annual plans may be refunded in full within 30 days. Monthly plans are not refunded."
@@ -105,6 +107,27 @@ def test_evidence_points_at_the_words_that_no_context_holds() -> None:
     found = scored([row(response, REFUNDS)]).evidence[0]
     marked = {response[e.start : e.end] for e in found if e.metric == "hallucination"}
     assert marked == {"45 days", "Helga Brandt"}
+
+
+def test_the_words_that_the_verifier_doubts_are_marked_beside_new_ones() -> None:
+    response = "Monthly plans may be refunded by Helga within 30 days."
+    support = support_of(batch_of([{"response": response, "contexts": [REFUNDS]}]))[0]
+    places = [Span(i, i + len(word)) for i, word in _words_of(response)]
+    odds = np.array([3.0, -3, -3, -3, -3, 2.0, 2.0, -3, -3, -3])
+    reading = Verified(np.array([2.0]), (odds,), (tuple(places),))
+    model = load_all()["support"]
+
+    def marked(reading: Verified | None, doubt: float) -> list[str]:
+        found = marked_words(support, reading, [doubt], model)
+        return [response[span.start : span.end] for span in found]
+
+    assert marked(None, 1.0) == ["Helga"]
+    assert marked(reading, 1.0) == ["Monthly", "by Helga"]
+    assert marked(reading, 0.0) == []
+
+
+def _words_of(text: str) -> list[tuple[int, str]]:
+    return [(text.index(word), word) for word in text.rstrip(".").split()]
 
 
 def test_evidence_names_the_chunk_that_supports_a_sentence() -> None:

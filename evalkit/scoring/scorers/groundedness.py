@@ -194,11 +194,15 @@ def marked_words(
     """The words of a response that lack support, in sentences that are in doubt.
 
     Args:
-        support, reading: of one row; without a reading the words that no context holds.
+        support, reading: of one row: the words that no context holds, and with a reading those that
+            the verifier doubts as well.
         unsupported: probability of each claim sentence, by the model.
         model: of the sentences; its threshold says which are in doubt.
     """
-    marked = support.new_words if reading is None else _marked(reading)
+    marked: Sequence[Sequence[Span]] = support.new_words
+    if reading is not None:
+        both = zip(support.new_words, _doubted(reading), strict=True)
+        marked = [_together([*new, *doubted]) for new, doubted in both]
     return [
         place
         # A new word in a sentence that stands on its contexts is paraphrase, not news.
@@ -208,7 +212,7 @@ def marked_words(
     ]
 
 
-def _marked(reading: Verified) -> Sequence[Sequence[Span]]:
+def _doubted(reading: Verified) -> Sequence[Sequence[Span]]:
     """Runs of words at or above the cut, for each claim sentence; a single word between two marked
     ones is marked with them."""
     found: list[list[Span]] = []
@@ -222,4 +226,15 @@ def _marked(reading: Verified) -> Sequence[Sequence[Span]]:
                 runs.append(places[k])
             last = k
         found.append(runs)
+    return found
+
+
+def _together(places: Sequence[Span]) -> list[Span]:
+    """Places in order; those that overlap, or have one character between them, made one."""
+    found: list[Span] = []
+    for place in sorted(places):
+        if found and place.start <= found[-1].end + 1:
+            found[-1] = Span(found[-1].start, max(found[-1].end, place.end))
+        else:
+            found.append(place)
     return found
