@@ -20,6 +20,7 @@ MATERIAL = Material(
     far_numbers=("34", "2001"),
     tails=(" in the summer of love",),
     alike={"visited": ("attacked", "praised")},
+    near_words=("walked", "singers"),
     other_claims=("The cat sat on the mat and then it went home.",),
 )
 CLAIM = "Barack Obama first visited London in 2009, before he met 12 leaders."
@@ -37,7 +38,7 @@ def test_every_rule_is_seen_and_marks_what_it_changed() -> None:
             assert 0 <= span.start < span.end <= len(made.claim)
     assert kinds == {
         "number", "name", "roles", "cycle", "opposite", "negation", "word", "insertion", "phrase",
-        "splice",
+        "splice", "near_word", "exchange",
     }  # fmt: skip
 
 
