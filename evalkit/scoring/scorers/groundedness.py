@@ -71,7 +71,7 @@ def groundedness(batch: Batch) -> Scores:
 
     Evidence: under `groundedness` each claim sentence, with the chunk that supports it best or
     noted as unsupported; under `hallucination` the words that lack support in sentences that are in
-    doubt: those that the verifier marks, without it those that no context holds.
+    doubt: those that no context holds, and with the verifier those that it doubts as well.
 
     No response, no contexts or nothing claimed: not_applicable. Cut in the log: truncated.
     Declined:
