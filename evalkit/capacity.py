@@ -47,7 +47,9 @@ class Assumptions:
     bytes_per_row: float = _number(1_400, "bytes of an interaction and its scores in the lake")
     tokens_per_second: float = _number(6_000, "tokens embedded by one core (bf16)")
     rows_per_second: float = _number(190, "rows scored by one core, texts embedded")
-    claims_per_second: float = _number(41, "claims that the verifier reads on one core (bf16)")
+    claims_per_second: float = _number(
+        41, "claims that the verifier reads on one core (bf16; of the network before)"
+    )
     read_per_second: float = _number(10_000, "records ingested by one core")
     rolled_per_second: float = _number(18_000, "rows rolled up, detected and reported by one core")
     verifier: float = _number(0, "1: the verifier reads every claim")

@@ -512,6 +512,11 @@ class Settings(_Section):
         return lake.parent / f"{lake.name}-cache.sqlite"
 
     @property
+    def networks_path(self) -> Path:
+        """The folder beside the cache for what networks were made into, and what is known of them."""
+        return self.cache_path.with_name(f"{self.cache_path.stem}-models")
+
+    @property
     def fingerprint(self) -> str:
         """Hash of every key's value (not of comments or order), but for `[engine]`: who scores
         changes no figure."""

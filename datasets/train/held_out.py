@@ -85,11 +85,10 @@ def read_rows(shared: Path, work: Path, settings: Settings) -> list[Row]:
     return found
 
 
-def with_readings(rows: Sequence[Row], settings: Settings, folder: Path | None = None) -> list[Row]:
-    """The rows as the shipped verifier reads them, or one in a folder; what it read before is in the
-    settings' cache."""
+def with_readings(rows: Sequence[Row], settings: Settings) -> list[Row]:
+    """The rows as the shipped verifier reads them; what it read before is in the settings' cache."""
     found: list[Row] = []
-    with open_verifier(settings, folder=folder) as reader:
+    with open_verifier(settings) as reader:
         for begin in range(0, len(rows), _BATCH):
             part = rows[begin : begin + _BATCH]
             batch = _batch(part, _Known(), reader)

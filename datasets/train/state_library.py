@@ -46,7 +46,7 @@ class StateLibrary:
         self._known: dict[tuple[str, int], _Entry] = {}
         self._tokens = 0
         if self._index.is_file():
-            self._known, self._tokens = pickle.loads(self._index.read_bytes())  # noqa: S301  (ours)
+            self._known, self._tokens = pickle.loads(self._index.read_bytes())  # noqa: S301  (written by this script)
         self._map: NDArray[np.float16] | None = None
 
     def add(self, texts: Iterable[str], cap: int) -> None:

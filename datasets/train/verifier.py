@@ -117,7 +117,7 @@ def read_everything(shared: Path, work: Path) -> tuple[list[Pair], list[Pool]]:
         pool = read_pool(shared, BASE_SETS)
         pairs = read_pairs(shared, BASE_SETS, pool, mean_words(find_model(None)))
         path.write_bytes(pickle.dumps((pairs, pool)))
-    found: tuple[list[Pair], list[Pool]] = pickle.loads(path.read_bytes())  # noqa: S301  (ours)
+    found: tuple[list[Pair], list[Pool]] = pickle.loads(path.read_bytes())  # noqa: S301  (written by this script)
     return found
 
 

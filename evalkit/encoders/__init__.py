@@ -9,11 +9,11 @@ machine choose (`choice`); what was chosen stands in every score's fingerprint.
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import replace
 
 from evalkit.config import Settings
 from evalkit.encoders import gpu, processor, quantized, shapes
+from evalkit.encoders.alike import kept_in
 from evalkit.encoders.cache import VectorCache
 from evalkit.encoders.choice import Choice, Machine, choose
 from evalkit.encoders.contract import Encoder, Plan, Runtime, TokenEmbeddings
@@ -70,12 +70,13 @@ def open_embedder(settings: Settings, *, cache: bool = True) -> Embedder:
     runtime = _runtime(settings.file, taken.runtime)
     precision = _precision(settings.file, runtime, taken.precision)
     model = find_model(None if chosen.model is None else settings.path(chosen.model))
-    path = settings.cache_path
-    plan = Plan(model, precision, chosen.threads, path.with_name(f"{path.stem}-models"))
+    plan = Plan(model, precision, chosen.threads, settings.networks_path)
     fingerprint = _fingerprint(runtime, plan)
+    kept = None
     if cache:
-        plan = replace(plan, alike=plan.folder / _alike(_space(fingerprint, runtime), plan.threads))
-    kept = VectorCache(path, _space(fingerprint, runtime), model.dim) if cache else None
+        space = _space(fingerprint, runtime)
+        kept = VectorCache(settings.cache_path, space, model.dim)
+        plan = replace(plan, alike=kept_in(plan.folder, space, plan.threads))
     verifier = open_verifier(settings, cache=cache) if settings.scoring.verifier else None
     return Embedder(fingerprint, model.dim, lambda: runtime.load(plan), kept, verifier)
 
@@ -124,9 +125,3 @@ def _space(fingerprint: str, runtime: Runtime) -> str:
     """Whose vectors a cache entry holds, to the last bit: libraries and instruction sets may round
     differently, and a night must not mix theirs."""
     return f"{fingerprint}\n{runtime.version()}\n{processor.instruction_set()}"
-
-
-def _alike(space: str, threads: int | None) -> str:
-    """The file's name: how a product is summed may depend on how many threads share it, too."""
-    exact = f"{space}\n{threads} {os.cpu_count()} {os.environ.get('OMP_NUM_THREADS')}"
-    return f"passes-{hashlib.sha256(exact.encode()).hexdigest()[:12]}.json"

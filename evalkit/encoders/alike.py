@@ -3,12 +3,13 @@ to ask takes two passes for each shape."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["Alike"]
+__all__ = ["Alike", "kept_in"]
 
 
 class Alike:
@@ -39,6 +40,19 @@ class Alike:
             # Another run may have asked of other shapes meanwhile.
             work.write_text(json.dumps({**_read(self._path), **self._known}, sort_keys=True))
             work.replace(self._path)
+
+
+def kept_in(folder: Path, space: str, threads: int | None) -> Path:
+    """Where it is kept for a network.
+
+    Args:
+        folder: of all networks.
+        space: whose bytes: the network, the library that runs it, the instruction set.
+        threads: of the processor, None for all: how a product is summed may depend on how many
+            share it, too.
+    """
+    exact = f"{space}\n{threads} {os.cpu_count()} {os.environ.get('OMP_NUM_THREADS')}"
+    return folder / f"passes-{hashlib.sha256(exact.encode()).hexdigest()[:12]}.json"
 
 
 def _read(path: Path) -> dict[str, bool]:

@@ -71,8 +71,7 @@ def _tried(module: Any) -> Any:
 def _attention() -> Any:
     import torch
 
-    # Only some releases of torch say the types of what is derived from here.
-    class Attention(torch.autograd.Function):  # type: ignore[misc, unused-ignore]
+    class Attention(torch.autograd.Function):
         """softmax(Q K' scale + mask) V; Q, K and V float32 [rows, heads, tokens, width], the mask
         [rows, 1, tokens, tokens]; out float32 [rows, tokens, heads x width]."""
 
@@ -102,6 +101,8 @@ def _attention() -> Any:
             found.setType(mask.type().with_sizes([None, None, heads * width]))
             return found
 
+    apply: Any = Attention.apply  # torch says no types of it
+
     def attend(
         _: Any, query: Any, key: Any, value: Any, mask: Any, scaling: float | None = None, **__: Any
     ) -> tuple[Any, None]:
@@ -109,10 +110,7 @@ def _attention() -> Any:
         if mask is None:  # nothing is padded
             mask = query.new_zeros(1, 1, query.shape[2], key.shape[2])
         scale = width**-0.5 if scaling is None else float(scaling)
-        found: Any = Attention.apply(  # type: ignore[no-untyped-call, unused-ignore]
-            query, key, value, mask, heads, width, scale
-        )
-        return found, None
+        return apply(query, key, value, mask, heads, width, scale), None
 
     return attend
 
@@ -128,7 +126,7 @@ def fuse_products(module: Any) -> None:
 def _product(layer: Any) -> Any:
     import torch
 
-    class Product(torch.autograd.Function):  # type: ignore[misc, unused-ignore]
+    class Product(torch.autograd.Function):
         """x W + b, x rounded to the whole numbers that W is made of already."""
 
         @staticmethod
@@ -152,7 +150,9 @@ def _product(layer: Any) -> Any:
             found.setType(x.type().with_sizes([None, None, bias.type().sizes()[0]]))
             return found
 
-    class Int8Product(torch.nn.Module):  # type: ignore[misc, unused-ignore]
+    apply: Any = Product.apply  # torch says no types of it
+
+    class Int8Product(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.inverse = torch.nn.Buffer(layer.inverse)
@@ -168,7 +168,7 @@ def _product(layer: Any) -> Any:
             )
 
         def forward(self, x: Any) -> Any:
-            return Product.apply(  # type: ignore[no-untyped-call, unused-ignore]
+            return apply(
                 x, self.inverse, self.scale, self.zero, self.whole, self.steps, self.no_zero,
                 self.bias,
             )  # fmt: skip

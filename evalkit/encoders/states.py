@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from evalkit.encoders.alike import Alike
 from evalkit.encoders.batched import Ids, Passes
 from evalkit.encoders.contract import Matrix
 from evalkit.encoders.model import Model
@@ -85,10 +86,17 @@ class States:
         limit: tokens of the longest text.
         precision: "fp32" or "bf16".
         threads: processor threads, or None for all.
+        alike: what is known of small passes.
     """
 
     def __init__(
-        self, model: Model, texts: Texts, limit: int, precision: str, threads: int | None
+        self,
+        model: Model,
+        texts: Texts,
+        limit: int,
+        precision: str,
+        threads: int | None,
+        alike: Alike | None = None,
     ) -> None:
         with offline():
             import torch
@@ -105,7 +113,7 @@ class States:
         base.load_state_dict({name: shipped[name].float() for name in base.state_dict()})
         base.eval()
         self._base = base.to(torch.bfloat16) if precision == "bf16" else base
-        self._passes = Passes(texts.pad, self._row([]), self._forward, limit + 2)
+        self._passes = Passes(texts.pad, self._row([]), self._forward, limit + 2, alike=alike)
 
     def encode(self, rows: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
         """For each text's tokens their states, float32 [tokens, width]."""

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from evalkit.config import Settings
 from evalkit.encoders import processor, shapes
+from evalkit.encoders.alike import Alike, kept_in
 from evalkit.encoders.cache import VectorCache
 from evalkit.encoders.literal import FLAGS, Literal, literal
 from evalkit.encoders.model import Model, find_model
@@ -174,17 +175,20 @@ def open_verifier(
     exact = f"{_VERSION}\n{stated['sha256']}\n{precision}\n{model.fingerprint}\n{shapes.VERSION}"
     digest = hashlib.sha256(exact.encode()).hexdigest()[:12]
     fingerprint = f"verifier-torch-{precision}-{digest}"
-    kept = None
+    threads = settings.encoder.threads
+    kept, alike = None, None
     if cache:
         space = (
             f"{fingerprint}\ntorch {version('torch')}, transformers {version('transformers')}"
             f"\n{processor.instruction_set()}"
         )
         kept = VectorCache(settings.cache_path, space, 1 + CLAIM_TOKENS)
-    threads = settings.encoder.threads
-    return Verifier(
-        fingerprint, lambda texts: _Network(model, texts, folder, precision, threads), model, kept
-    )
+        alike = kept_in(settings.networks_path, space, threads)
+
+    def load(texts: Texts) -> _Network:
+        return _Network(model, texts, folder, precision, threads, Alike(alike))
+
+    return Verifier(fingerprint, load, model, kept)
 
 
 @dataclass(frozen=True)
@@ -199,7 +203,13 @@ class _Network:
     """The default model's first layers, and the comparing network on top of them."""
 
     def __init__(
-        self, model: Model, texts: Texts, folder: Path, precision: str, threads: int | None
+        self,
+        model: Model,
+        texts: Texts,
+        folder: Path,
+        precision: str,
+        threads: int | None,
+        alike: Alike,
     ) -> None:
         path = _checked(folder)
         with offline():
@@ -209,7 +219,7 @@ class _Network:
             from evalkit.encoders.comparing import Comparer, Side
         self._torch, self._side, self._threads = torch, Side, threads
         self._texts = texts
-        self._states = States(model, texts, EVIDENCE_TOKENS, precision, threads)
+        self._states = States(model, texts, EVIDENCE_TOKENS, precision, threads, alike)
         with torch.device("cpu"):
             self._comparer = Comparer()
         self._comparer.load_state_dict(load_file(str(path)))

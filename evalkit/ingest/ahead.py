@@ -13,7 +13,7 @@ _END = object()
 _Item = TypeVar("_Item")
 
 
-def ahead(items: Iterable[_Item]) -> Iterator[_Item]:
+def ahead(items: Iterable[_Item]) -> Generator[_Item, None, None]:
     """The same items, each begun when the one before it is handed on; one at a time, never two.
 
     Gains where both sides leave Python for long (Arrow, files). An error comes where its item would.

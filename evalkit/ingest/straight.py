@@ -15,12 +15,11 @@ from pyarrow import json
 from evalkit.ingest.columns import UnfitError, times_of
 from evalkit.ingest.rows import NOT_NEGATIVE
 from evalkit.schema import INTERACTIONS
+from evalkit.text.lines import line_breaks
 
 __all__ = ["columns_of_lines"]
 
-_BREAK, _RETURN, _OPEN, _CLOSE = b"\n\r{}"
-#: What a processor holds near at hand.
-_PIECE = 64 * 1024
+_RETURN, _OPEN, _CLOSE = b"\r{}"
 #: What one thread reads at once.
 _PART = 1 * 1024 * 1024
 #: In so many lines of a block its columns are looked up.
@@ -65,9 +64,7 @@ def _lengths(data: bytes) -> NDArray[np.int64]:
     if data[:1] != b"{" or data[-1:] != b"}" or b"\0" in data:
         raise UnfitError("no objects")
     seen = np.frombuffer(data, np.uint8)
-    pieces = range(0, len(seen), _PIECE)
-    found = [at + np.flatnonzero(seen[at : at + _PIECE] == _BREAK) for at in pieces]
-    breaks = np.concatenate(found)
+    breaks = line_breaks(data)
     before = seen[breaks - 1]
     before = np.where(before == _RETURN, seen[breaks - 2], before)
     if not ((before == _CLOSE) & (seen[breaks + 1] == _OPEN)).all():

@@ -61,6 +61,7 @@ def test_what_was_read_is_kept_across_nights(tmp_path: Path) -> None:
     assert again.unsupported == made.unsupported
     np.testing.assert_array_equal(again.tokens, made.tokens)
     np.testing.assert_array_equal(again.spans, made.spans)
+    assert list(settings.networks_path.glob("passes-*.json"))  # what small passes are worth is, too
 
 
 @pytest.mark.parametrize(

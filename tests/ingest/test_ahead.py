@@ -25,7 +25,7 @@ def test_what_is_left_early_is_closed_in_its_thread() -> None:
     closed: list[bool] = []
     items = ahead(ahead(rows(closed)))
     assert [next(items), next(items)] == [0, 1]
-    items.close()  # type: ignore[attr-defined]
+    items.close()
     assert closed == [True]
 
 
