@@ -81,10 +81,11 @@ def verdict(
             also = f"{also} {top}".strip()
         return Verdict(tone, word, lead, clip(rest, 400), "", clip(also, 600))
     if night.status == "findings" and open_ones:
-        main = (worth or open_ones)[0]
+        shown = worth or open_ones
+        main = shown[0]
         rest = _first_small(headline_of(main, metrics, night.day)) + _since(main, night) + "."
         return Verdict(
-            tone, word, lead, clip(rest, 500), _beside(main, night), _others(open_ones, worth, main)
+            tone, word, lead, clip(rest, 500), _beside(main, night), _others(shown, main)
         )
     if night.status == "findings":
         rest = _sentence(reasons[0]) if reasons else ""
@@ -164,18 +165,15 @@ def _beside(finding: Mapping[str, Any], night: NightSummary) -> str:
     return f"{clip(cause, 300)}." if cause else ""
 
 
-def _others(
-    open_ones: Sequence[Mapping[str, Any]],
-    worth: Sequence[Mapping[str, Any]],
-    top: Mapping[str, Any],
-) -> str:
-    rest = max(len(worth or open_ones) - 1, 0)
-    new = sum(1 for finding in open_ones if finding["status"] == "new" and finding is not top)
-    if not rest:
+def _others(told: Sequence[Mapping[str, Any]], top: Mapping[str, Any]) -> str:
+    """How many of the findings that are told stand beside the top one."""
+    others = [finding for finding in told if finding is not top]
+    new = sum(finding["status"] == "new" for finding in others)
+    if not others:
         return ""
-    text = f"{plural(rest, 'more finding')} below"
-    if new == rest:
-        return f"{text}, {({1: 'new', 2: 'both new'}).get(rest, 'all new')}."
+    text = f"{plural(len(others), 'more finding')} below"
+    if new == len(others):
+        return f"{text}, {({1: 'new', 2: 'both new'}).get(new, 'all new')}."
     return f"{text}, {new} of them new." if new else f"{text}."
 
 

@@ -286,6 +286,28 @@ def test_the_verdict_is_one_sentence(status, reasons, found, sentence):
     assert verdict(night, found, story.METRICS).sentence == sentence
 
 
+@pytest.mark.parametrize(
+    ("others", "also"),
+    [
+        ([], ""),
+        ([("warning", "new"), ("info", "new")], "1 more finding below, new."),
+        ([("info", "new")], ""),
+        ([("warning", "ongoing"), ("info", "new")], "1 more finding below."),
+        (
+            [("critical", "ongoing"), ("warning", "new"), ("info", "new")],
+            "2 more findings below, 1 of them new.",
+        ),
+        ([("warning", "new"), ("warning", "resolved")], "1 more finding below, new."),
+        ([("warning", "new"), ("warning", "new")], "2 more findings below, both new."),
+    ],
+)
+def test_only_findings_that_are_told_are_counted_as_new(others, also):
+    night = NightSummary(story.DAY, "findings", [], {"accepted": 4812})
+    found = [finding(title="LLM calls stopped at 15:00.", severity="critical")]
+    found += [finding(title="Another.", severity=s, status=status) for s, status in others]
+    assert verdict(night, found, story.METRICS).also == also
+
+
 def test_a_young_lake_gives_no_verdict():
     night = NightSummary(story.DAY, "healthy")
     assert verdict(night, [], story.METRICS, missing_nights=5).sentence == (
