@@ -141,9 +141,7 @@ def expect(
     total = np.diag(tau2 + sampling) + omega2 * same
     cross = omega2 * (goal[:, None] % 7 == day[None, :] % 7)
     prior = omega2 * (goal[:, None] % 7 == goal[None, :] % 7)
-    inverse = np.linalg.pinv(total, hermitian=True)
-    if not np.any(total):
-        inverse = np.eye(len(day))
+    inverse = _inverse(tau2 + sampling, omega2, same) if np.any(total) else np.eye(len(day))
     information = float((ones.T @ inverse @ ones)[0, 0])
     centre = float((ones.T @ inverse @ level)[0]) / information
     gain = cross @ inverse
@@ -240,20 +238,32 @@ def _pooled(size: Vector, spread: Vector) -> float:
     return float(np.sum((size[known] - 1) * spread[known]) / np.sum(size[known] - 1))
 
 
-def _moment_form(design: Vector, weight: Vector) -> Vector:
-    """A = W - W X (X'WX)^-1 X'W, so that Q = m'Am is the weighted residual sum of squares."""
-    weighted = weight[:, None] * design
-    middle = np.linalg.pinv(design.T @ weighted, hermitian=True)
-    form: Vector = np.diag(weight) - weighted @ middle @ weighted.T
+def _inverse(noise: Vector, omega2: float, same: Vector) -> Vector:
+    """Of diag(noise) + omega2 * same, where `same` is 1 within a weekday: each weekday is a block with
+    one shared term, which Sherman and Morrison (1950) invert without a factorisation."""
+    if not bool(np.all(noise > 0)):
+        covariance = np.diag(noise) + omega2 * same
+        return np.asarray(np.linalg.pinv(covariance, hermitian=True), dtype=np.float64)
+    precision = 1.0 / noise
+    shared = omega2 * precision / (1.0 + omega2 * (same @ precision))
+    inverse: Vector = np.diag(precision) - shared[:, None] * precision[None, :] * same
+    return inverse
+
+
+def _moment_form(groups: Vector, weight: Vector) -> Vector:
+    """A = W - W X (X'WX)^-1 X'W, so that Q = m'Am is the weighted residual sum of squares; the columns
+    of X [h, g] are indicators of groups that share no day, so X'WX is diagonal."""
+    weighted = weight[:, None] * groups
+    form: Vector = np.diag(weight) - (weighted / weighted.sum(axis=0)) @ weighted.T
     return form
 
 
-def _tau2(design: Vector, level: Vector, sampling: Vector) -> tuple[float, Vector]:
+def _tau2(groups: Vector, level: Vector, sampling: Vector) -> tuple[float, Vector]:
     weight = np.ones_like(level)
     tau2 = 0.0
     form = np.diag(weight)
     for _ in range(2):
-        form = _moment_form(design, weight)
+        form = _moment_form(groups, weight)
         fitted = float(level @ form @ level)
         tau2 = max(0.0, (fitted - float(np.diag(form) @ sampling)) / float(np.trace(form)))
         noise = tau2 + sampling
