@@ -1,5 +1,5 @@
 """Which small passes give the very bytes of full ones on this machine: found out once, and kept, since
-to ask takes two passes for each shape."""
+to ask takes passes of its own."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ itself."""
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -26,8 +27,10 @@ class Passes:
     """Sorts tokenised texts into forward passes, and fills up what is missing.
 
     A pass that is not full may run with fewer rows (`few_of`) instead of filler, where that gives
-    the very same bytes: before the first time that such a shape is used, both are run on a probe
-    and compared, and the answer is kept. So speed may differ between machines, results never.
+    the very same bytes: both are run on a probe and compared, and the answer is kept. So speed may
+    differ between machines, results never. To ask costs rows, too, and is put off until a shape's
+    filler has cost as many: filler and question together then cost at most about twice the less of
+    the two (ski rental; Karlin et al. 1988, Algorithmica 3:79).
 
     Args:
         pad: ids, mask and types of some texts, padded to a width.
@@ -53,6 +56,8 @@ class Passes:
         self._limit = limit
         self._per_pass = per_pass
         self._alike = Alike() if alike is None else alike
+        #: Rows of filler that a shape (tokens, rows) has had while nobody knew whether it needs it.
+        self._wasted: Counter[tuple[int, int]] = Counter()
 
     def run(self, read: Sequence[Tokenized]) -> Iterator[tuple[list[int], tuple[Matrix, ...]]]:
         """Which texts were in a pass, and its results for them, pass by pass."""
@@ -64,30 +69,40 @@ class Passes:
     def _run(self, one: Pass, rows: list[Tokenized]) -> tuple[Matrix, ...]:
         full = rows_of(one.tokens, self._per_pass)
         few = min(full, few_of(len(rows)))
-        if few < full and not self._is_same(one.tokens, few, full, rows[0]):
-            few = full
-        return self._filled(rows, few, one.tokens)
+        if few == full:
+            return self._filled(rows, full, one.tokens)
+        is_same = self._alike.get(one.tokens, few)
+        if is_same is not None:
+            return self._filled(rows, few if is_same else full, one.tokens)
+        # A full pass answers in any case; where it has room, the probe goes with it.
+        fits = len(rows) + few <= full
+        if self._wasted[one.tokens, few] < (few if fits else full + few):
+            self._wasted[one.tokens, few] += full - few
+            return self._filled(rows, full, one.tokens)
+        probe = _probe(rows[0], few, one.tokens)
+        if not fits:
+            self._compare(self._filled(probe, full, one.tokens), probe, one.tokens)
+            return self._run(one, rows)
+        both = self._filled(probe + rows, full, one.tokens)
+        self._compare(both, probe, one.tokens)
+        return tuple(part[few:] for part in both)
 
-    def _is_same(self, tokens: int, few: int, full: int, row: Tokenized) -> bool:
-        """Whether few rows give the bytes that a full pass gives them.
-
-        Asked of rows that use the whole width: short texts may agree by chance, where sums of their
-        two or three tokens have only one order.
-        """
-        is_same = self._alike.get(tokens, few)
-        if is_same is None:
-            probe = [_stretched(row, max(1, tokens - 3 * (i % 4))) for i in range(few)]
-            short = self._filled(probe, few, tokens)
-            whole = self._filled(probe, full, tokens)
-            is_same = all(
-                a[:few].tobytes() == b[:few].tobytes() for a, b in zip(short, whole, strict=True)
-            )
-            self._alike.put(tokens, few, is_same)
-        return is_same
+    def _compare(self, whole: tuple[Matrix, ...], probe: list[Tokenized], tokens: int) -> None:
+        """Keep whether the probe alone gives the bytes that it has at the head of a full pass."""
+        few = len(probe)
+        short = self._filled(probe, few, tokens)
+        is_same = all(a.tobytes() == b[:few].tobytes() for a, b in zip(short, whole, strict=True))
+        self._alike.put(tokens, few, is_same)
 
     def _filled(self, rows: list[Tokenized], count: int, tokens: int) -> tuple[Matrix, ...]:
         filled = rows + [self._filler] * (count - len(rows))
         return self._forward(*self._pad(filled, tokens))
+
+
+def _probe(row: Tokenized, count: int, tokens: int) -> list[Tokenized]:
+    """Rows that use the whole width: short texts may agree by chance, where sums of their two or three
+    tokens have only one order."""
+    return [_stretched(row, max(1, tokens - 3 * (i % 4))) for i in range(count)]
 
 
 def _stretched(row: Tokenized, tokens: int) -> Tokenized:

@@ -28,29 +28,49 @@ class Counting(BatchedEncoder):
         return sentence.astype(np.float32), np.ones((*ids.shape, self.dim), np.float32)
 
 
-def encoded(path: Path, texts: Sequence[str]) -> list[tuple[int, ...]]:
+def encoded(path: Path, *calls: Sequence[str]) -> list[tuple[int, ...]]:
+    """The passes of some calls, each with texts of its own."""
     encoder = Counting(Plan(find_model(), "fp32", None, path.parent, path))
-    encoder.encode(texts)
+    for texts in calls:
+        found = encoder.encode(texts)
+        assert np.allclose(np.linalg.norm(found, axis=1), 1)
     return encoder.passes
+
+
+ONE = ["one short text"]
+FIVE = [f"a text of nine words to be number {i}" for i in range(5)]
+
+
+def test_a_shape_is_asked_about_once_its_filler_has_cost_as_much(tmp_path: Path) -> None:
+    # A full pass is 128 rows of 8 tokens. The first one alone is cheaper than to ask; the second
+    # takes the probe along, and what it is compared with is one row.
+    seen = encoded(tmp_path / "passes.json", ONE, ONE, ONE)
+    assert seen == [(128, 8), (128, 8), (1, 8), (1, 8)]
+
+
+def test_a_probe_that_has_no_room_beside_its_texts_is_put_off_longer(tmp_path: Path) -> None:
+    many = [f"number {i} is a text" for i in range(90)]  # 96 rows of 128: 32 of filler each time
+    seen = encoded(tmp_path / "passes.json", *[many] * 9)
+    assert seen == [*[(128, 8)] * 7, (128, 8), (96, 8), (96, 8), (96, 8)]
 
 
 def test_what_was_asked_once_is_not_asked_in_the_next_process(tmp_path: Path) -> None:
     path = tmp_path / "models" / "passes.json"
-    assert encoded(path, ["one short text"]) == [(1, 8), (128, 8), (1, 8)]
-    assert encoded(path, ["another text"]) == [(1, 8)]
+    assert len(encoded(path, ONE, FIVE, ONE, FIVE)) == 6
+    assert encoded(path, FIVE, ONE) == [(6, 16), (1, 8)]
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"[1]", b'{"8x1": "yes"}', b'{"8x1": 1}'])
 def test_a_damaged_file_is_asked_again_and_mended(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "passes.json"
     path.write_bytes(content)
-    assert len(encoded(path, ["one short text"])) == 3
-    assert len(encoded(path, ["one short text"])) == 1
+    assert len(encoded(path, ONE, ONE)) == 3
+    assert len(encoded(path, ONE)) == 1
 
 
 def test_a_shape_that_differs_is_known_too(tmp_path: Path) -> None:
     Alike(tmp_path / "passes.json").put(8, 1, False)
-    assert encoded(tmp_path / "passes.json", ["one short text"]) == [(128, 8)]
+    assert encoded(tmp_path / "passes.json", ONE, ONE) == [(128, 8)] * 2
 
 
 def test_two_runs_add_to_what_is_known(tmp_path: Path) -> None:
@@ -72,6 +92,7 @@ def test_other_numbers_of_threads_have_a_file_of_their_own(tmp_path: Path) -> No
     for threads in (1, 2):
         settings = Settings.model_validate({"base": tmp_path, "encoder": {"threads": threads}})
         with open_embedder(settings) as embedder:
-            embedder.embed([f"a text for {threads}"])
+            for n in range(2):  # to ask costs more than to fill one pass up
+                embedder.embed([f"a text for {threads}, number {n}"])
     found = [path.name for path in tmp_path.rglob("passes-*.json")]
     assert len(found) == 2
