@@ -44,6 +44,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes that score in `night`")
     parser.add_argument("--threads", type=int, help="of the encoder in `night`")
     parser.add_argument(
+        "--budget", default="all", help="what scoring may take in `night`: 10m, $2, or all"
+    )
+    parser.add_argument(
         "--corpus", type=int, default=night.CORPUS, help="distinct chunks of `night`"
     )
     parser.add_argument(
@@ -88,6 +91,7 @@ def _kind(chosen: argparse.Namespace) -> night.Kind:
         workers=chosen.workers,
         corpus=chosen.corpus,
         threads=chosen.threads,
+        budget=chosen.budget,
     )
 
 

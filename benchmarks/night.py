@@ -40,19 +40,25 @@ class Kind:
     workers: int = 1
     corpus: int = CORPUS
     threads: int | None = None
+    budget: str = "all"
 
     def __str__(self) -> str:
         scorers = "scorers without vectors" if self.cheap else f"all scorers, {self.precision}"
         verifier = ", verifier" if self.verifier else ""
         fresh = "" if self.new == 1.0 else f", {self.new:.0%} of the texts new"
-        return f"{self.rows:,} rows, {self.corpus:,} chunks, {scorers}{verifier}{fresh}"
+        limited = "" if self.budget == "all" else f", within {self.budget}"
+        return f"{self.rows:,} rows, {self.corpus:,} chunks, {scorers}{verifier}{fresh}{limited}"
 
     def settings(self) -> dict[str, Any]:
         """The configuration that it takes, for `Settings.model_validate`."""
         return {
             "sources": {"log": {"format": "jsonl", "path": "*.jsonl"}},
             "encoder": {"precision": self.precision, "threads": self.threads},
-            "scoring": {"verifier": self.verifier, "include": list(_CHEAP) if self.cheap else []},
+            "scoring": {
+                "verifier": self.verifier,
+                "include": list(_CHEAP) if self.cheap else [],
+                "budget": self.budget,
+            },
             "engine": {"workers": self.workers},
             "ingest": {"look_back_days": 0},
         }
