@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SERVICES := .services
 OUT := out
+# A process for each processor, with one thread each: threads that share a busy one mostly wait for
+# each other. A file of tests stays in one process, since its tests share what is slow to make.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses=4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: run setup test test-slow services ray others check format bench clean
 
@@ -29,10 +32,10 @@ check: $(STAMP)  ## format, lint, types, import floors
 	$(BIN)/lint-imports
 
 test: $(STAMP)  ## everything but the slow tests
-	$(BIN)/pytest
+	$(PYTEST)
 
 test-slow: $(STAMP)  ## real Airflow, real browser, real databases, kill tests, simulations
-	$(BIN)/pytest -m slow --timeout=1800
+	$(PYTEST) -m slow --timeout=1800
 
 # what pip can bring of the servers that slow tests start, apart from what evalkit itself is made of
 services: $(SERVICES)/.installed  ## an S3 API for the slow tests
