@@ -4,8 +4,11 @@ itself."""
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +24,9 @@ __all__ = ["BatchedEncoder", "Ids", "Passes"]
 Ids = NDArray[np.int64]
 Pad = Callable[[Sequence[Tokenized], int], tuple[Ids, Ids, Ids]]
 Forward = Callable[[Ids, Ids, Ids], tuple[Matrix, ...]]
+Pool = Callable[[], AbstractContextManager[Executor]]
+#: Passes that are begun or done and not yet taken: enough for any number of processors, and some MB.
+_AHEAD = 64
 
 
 class Passes:
@@ -39,6 +45,7 @@ class Passes:
         limit: tokens of the longest text.
         per_pass: tokens of a full pass.
         alike: what is known of small passes.
+        pool: what runs several passes side by side; without it, one runs after the other.
     """
 
     def __init__(
@@ -49,6 +56,7 @@ class Passes:
         limit: int,
         per_pass: int = TOKENS_PER_PASS,
         alike: Alike | None = None,
+        pool: Pool | None = None,
     ) -> None:
         self._pad = pad
         self._filler = filler
@@ -58,13 +66,37 @@ class Passes:
         self._alike = Alike() if alike is None else alike
         #: Rows of filler that a shape (tokens, rows) has had while nobody knew whether it needs it.
         self._wasted: Counter[tuple[int, int]] = Counter()
+        self._asked: set[tuple[int, int]] = set()
+        self._asking = Lock()
+        self._pool = pool
 
     def run(self, read: Sequence[Tokenized]) -> Iterator[tuple[list[int], tuple[Matrix, ...]]]:
         """Which texts were in a pass, and its results for them, pass by pass."""
-        for one in passes([len(text.ids) for text in read], self._limit, self._per_pass):
-            found = self._run(one, [read[i] for i in one.members])
+        todo = passes([len(text.ids) for text in read], self._limit, self._per_pass)
+        for one, found in self._all(todo, read):
             n = len(one.members)
             yield list(one.members), tuple(part[:n] for part in found)
+
+    def _all(
+        self, todo: Sequence[Pass], read: Sequence[Tokenized]
+    ) -> Iterator[tuple[Pass, tuple[Matrix, ...]]]:
+        """Each pass and its results, in their order."""
+
+        def run(one: Pass) -> tuple[Matrix, ...]:
+            return self._run(one, [read[i] for i in one.members])
+
+        if self._pool is None:
+            yield from ((one, run(one)) for one in todo)
+            return
+        begun: deque[tuple[Pass, Future[tuple[Matrix, ...]]]] = deque()
+        with self._pool() as pool:
+            for one in todo:
+                begun.append((one, pool.submit(run, one)))
+                if len(begun) == _AHEAD:
+                    first, found = begun.popleft()
+                    yield first, found.result()
+            for one, found in begun:
+                yield one, found.result()
 
     def _run(self, one: Pass, rows: list[Tokenized]) -> tuple[Matrix, ...]:
         full = rows_of(one.tokens, self._per_pass)
@@ -76,23 +108,33 @@ class Passes:
             return self._filled(rows, few if is_same else full, one.tokens)
         # A full pass answers in any case; where it has room, the probe goes with it.
         fits = len(rows) + few <= full
-        if self._wasted[one.tokens, few] < (few if fits else full + few):
-            self._wasted[one.tokens, few] += full - few
+        if not self._is_due((one.tokens, few), few if fits else full + few, full - few):
             return self._filled(rows, full, one.tokens)
         probe = _probe(rows[0], few, one.tokens)
         if not fits:
-            self._compare(self._filled(probe, full, one.tokens), probe, one.tokens)
-            return self._run(one, rows)
+            is_same = self._compare(self._filled(probe, full, one.tokens), probe, one.tokens)
+            return self._filled(rows, few if is_same else full, one.tokens)
         both = self._filled(probe + rows, full, one.tokens)
         self._compare(both, probe, one.tokens)
         return tuple(part[few:] for part in both)
 
-    def _compare(self, whole: tuple[Matrix, ...], probe: list[Tokenized], tokens: int) -> None:
-        """Keep whether the probe alone gives the bytes that it has at the head of a full pass."""
+    def _is_due(self, shape: tuple[int, int], cost: int, filler: int) -> bool:
+        """Whether to ask about a shape now, which is once; else its filler is counted."""
+        with self._asking:
+            if shape in self._asked or self._wasted[shape] < cost:
+                self._wasted[shape] += filler
+                return False
+            self._asked.add(shape)
+            return True
+
+    def _compare(self, whole: tuple[Matrix, ...], probe: list[Tokenized], tokens: int) -> bool:
+        """Whether the probe alone gives the bytes that it has at the head of a full pass; kept."""
         few = len(probe)
         short = self._filled(probe, few, tokens)
         is_same = all(a.tobytes() == b[:few].tobytes() for a, b in zip(short, whole, strict=True))
-        self._alike.put(tokens, few, is_same)
+        with self._asking:
+            self._alike.put(tokens, few, is_same)
+        return is_same
 
     def _filled(self, rows: list[Tokenized], count: int, tokens: int) -> tuple[Matrix, ...]:
         filled = rows + [self._filler] * (count - len(rows))
@@ -115,7 +157,9 @@ def _stretched(row: Tokenized, tokens: int) -> Tokenized:
 class BatchedEncoder(Encoder):
     """Puts texts through the passes of one model, and their vectors back in order."""
 
-    def __init__(self, plan: Plan, per_pass: int = TOKENS_PER_PASS) -> None:
+    def __init__(
+        self, plan: Plan, per_pass: int = TOKENS_PER_PASS, pool: Pool | None = None
+    ) -> None:
         model = plan.model
         self.dim = model.dim
         self.max_tokens = model.max_tokens
@@ -128,6 +172,7 @@ class BatchedEncoder(Encoder):
             model.max_tokens,
             per_pass,
             Alike(plan.alike),
+            pool,
         )
 
     @abstractmethod

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 __all__ = ["TOKENS_PER_PASS", "VERSION", "Pass", "bucket", "few_of", "passes", "rows_of"]
 
 #: Part of every fingerprint: raise it when a change here may change a vector.
-VERSION = "1"
+VERSION = "2"
 #: Activations of this many tokens stay in the processor's cache: larger passes are slower.
 TOKENS_PER_PASS = 1024
 

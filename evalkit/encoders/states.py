@@ -4,6 +4,7 @@ A text's states do not depend on what it is encoded beside."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from evalkit.encoders.batched import Ids, Passes
 from evalkit.encoders.contract import Matrix
 from evalkit.encoders.model import Model
 from evalkit.encoders.quiet import offline
-from evalkit.encoders.threads import limited
+from evalkit.encoders.threads import one_each
 from evalkit.encoders.tokenizer import Tokenized
 from evalkit.errors import ModelError
 
@@ -103,7 +104,6 @@ class States:
             from safetensors.torch import load_file
             from transformers import BertConfig, BertModel
         self._torch = torch
-        self._threads = threads
         self._texts = texts
         config = BertConfig.from_pretrained(str(model.folder))
         config.num_hidden_layers = LAYERS
@@ -113,7 +113,14 @@ class States:
         base.load_state_dict({name: shipped[name].float() for name in base.state_dict()})
         base.eval()
         self._base = base.to(torch.bfloat16) if precision == "bf16" else base
-        self._passes = Passes(texts.pad, self._row([]), self._forward, limit + 2, alike=alike)
+        self._passes = Passes(
+            texts.pad,
+            self._row([]),
+            self._forward,
+            limit + 2,
+            alike=alike,
+            pool=partial(one_each, torch, threads),
+        )
 
     def encode(self, rows: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
         """For each text's tokens their states, float32 [tokens, width]."""
@@ -129,7 +136,7 @@ class States:
 
     def _forward(self, ids: Ids, mask: Ids, types: Ids) -> tuple[Matrix, ...]:
         torch = self._torch
-        with torch.inference_mode(), limited(torch, self._threads):
+        with torch.inference_mode():
             i, m, t = (torch.from_numpy(part) for part in (ids, mask, types))
             hidden = self._base(input_ids=i, attention_mask=m, token_type_ids=t).last_hidden_state
             return (np.asarray(hidden.float().numpy(), dtype=np.float32),)

@@ -31,12 +31,12 @@ TORCH = frozenset({"torch"})
     [
         # flags, installed: precision auto, bf16, int8
         (UNKNOWN, ALL, ("torch fp32", "openvino bf16", "onnx int8")),
-        (AVX2, ALL, ("openvino fp32", "openvino bf16", "onnx int8")),
+        (AVX2, ALL, ("onnx fp32", "openvino bf16", "onnx int8")),
         (AVX2, TORCH | {"onnx"}, ("onnx fp32", "torch bf16", "onnx int8")),
         (AVX2, TORCH, ("torch fp32", "torch bf16", "torch int8")),
         (AVX512, ALL, ("openvino fp32", "openvino bf16", "onnx int8")),
         (AVX512, TORCH | {"onnx"}, ("torch fp32", "torch bf16", "onnx int8")),
-        (CLIENT_VNNI, ALL, ("openvino fp32", "openvino bf16", "openvino int8")),
+        (CLIENT_VNNI, ALL, ("onnx fp32", "openvino bf16", "openvino int8")),
         (VNNI, ALL, ("openvino fp32", "openvino bf16", "openvino int8")),
         (BF16, ALL, ("openvino bf16", "openvino bf16", "openvino int8")),
         (BF16, TORCH | {"onnx"}, ("torch bf16", "torch bf16", "onnx int8")),

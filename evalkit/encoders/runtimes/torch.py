@@ -3,6 +3,7 @@ bfloat16. The runtime `cuda` is the same on a GPU."""
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -13,11 +14,13 @@ from evalkit.encoders.batched import BatchedEncoder, Ids
 from evalkit.encoders.contract import Encoder, Matrix, Plan, Runtime
 from evalkit.encoders.model import Model
 from evalkit.encoders.quiet import offline
-from evalkit.encoders.shapes import TOKENS_PER_PASS
-from evalkit.encoders.threads import limited
+from evalkit.encoders.threads import one_each
 from evalkit.errors import ModelError
 
 __all__ = ["TorchEncoder", "load_module", "runtime"]
+
+#: What one pass needs stays in the cache of the one processor that runs it.
+_TOKENS_PER_PASS = 512
 
 
 def load_module(model: Model) -> Any:
@@ -54,14 +57,14 @@ class TorchEncoder(BatchedEncoder):
         per_pass: tokens of a full pass.
     """
 
-    def __init__(self, plan: Plan, device: str = "cpu", per_pass: int = TOKENS_PER_PASS) -> None:
-        super().__init__(plan, per_pass)
-        self._module = load_module(plan.model).to(device)
-        self._device = device
-        self._threads = plan.threads
-        import torch
-
+    def __init__(self, plan: Plan, device: str = "cpu", per_pass: int = _TOKENS_PER_PASS) -> None:
+        with offline():
+            import torch
+        pool = partial(one_each, torch, plan.threads) if device == "cpu" else None
+        super().__init__(plan, per_pass, pool)
         self._torch = torch
+        self._device = device
+        self._module = load_module(plan.model).to(device)
         if plan.precision == "bf16":
             # Only the network: pooling sums hundreds of tokens, and eight bits of precision would
             # show.
@@ -69,7 +72,7 @@ class TorchEncoder(BatchedEncoder):
 
     def forward(self, ids: Ids, mask: Ids, types: Ids) -> tuple[Matrix, Matrix]:
         torch = self._torch
-        with torch.inference_mode(), limited(torch, self._threads):
+        with torch.inference_mode():
             # The input module takes what of these its network knows.
             features = {
                 "input_ids": torch.from_numpy(ids).to(self._device),
