@@ -61,7 +61,14 @@ def test_what_was_read_is_kept_across_nights(tmp_path: Path) -> None:
     assert again.unsupported == made.unsupported
     np.testing.assert_array_equal(again.tokens, made.tokens)
     np.testing.assert_array_equal(again.spans, made.spans)
-    assert list(settings.networks_path.glob("passes-*.json"))  # what small passes are worth is, too
+
+
+def test_what_small_passes_are_worth_is_kept_too(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"encoder": {"cache": str(tmp_path / "cache.sqlite")}})
+    with open_verifier(settings) as opened:
+        for n in range(2):  # to ask costs more than to fill one pass up
+            opened.read([(f"Claim number {n} is short.", EVIDENCE)])
+    assert list(settings.networks_path.glob("passes-*.json"))
 
 
 @pytest.mark.parametrize(
