@@ -1,4 +1,4 @@
-"""How torch uses the processor's threads, for as long as our passes run."""
+"""How our passes use the processor's threads, for as long as they run."""
 
 from __future__ import annotations
 

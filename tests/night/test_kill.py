@@ -22,7 +22,7 @@ from tests.night.sample import SAMPLE
 DAYS = ("2026-10-28", "2026-10-29")
 MOMENTS = 30
 #: One moment in so many starts without any vector; the others find those of the first run.
-COLD = 5
+COLD = 3
 CACHE = "lake-cache.sqlite"
 #: A run's own clock is the only thing that may differ.
 VOLATILE = ("started_at", "seconds")
